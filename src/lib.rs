@@ -1,0 +1,4 @@
+//! Ringtail reads Apache Cassandra's commit log: from the bytes of a segment to change events.
+
+pub mod codec;
+pub mod position;

@@ -1,0 +1,3 @@
+//! The `ringtail` binary.
+
+fn main() {}
