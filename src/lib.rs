@@ -1,6 +1,10 @@
 //! Ringtail reads Apache Cassandra's commit log: from the bytes of a segment to change events.
 
 pub mod codec;
+pub mod commitlog;
 pub mod cql;
+#[cfg(feature = "encryption")]
+pub mod keystore;
+pub mod mutation;
 pub mod position;
 pub mod schema;
