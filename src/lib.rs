@@ -3,6 +3,8 @@
 pub mod codec;
 pub mod commitlog;
 pub mod cql;
+pub mod envelope;
+pub mod event;
 #[cfg(feature = "encryption")]
 pub mod keystore;
 pub mod mutation;

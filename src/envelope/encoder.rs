@@ -1,0 +1,104 @@
+//! The default envelope: Debezium's shape, and beside it all that the mutation says.
+
+use super::key::PrimaryKey;
+use super::source::Source;
+use super::{PartitionBy, Record, Topic, TopicTemplate, after, json, ringtail};
+use crate::event::ChangeEvent;
+use crate::position::EventId;
+use crate::schema::{TableId, TableMetadata};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Above this a buffer is given back after an event, so that one large event does not stay in memory for ever.
+const BUFFER_KEPT: usize = 1 << 20;
+
+/// What is configured of the envelope.
+#[derive(Clone, Debug)]
+pub struct EnvelopeSettings {
+    /// `node.id`.
+    pub node: Arc<str>,
+    /// `topics.prefix`; Debezium's `topic.prefix`, and the `name` in `source`.
+    pub prefix: String,
+    /// `topics.name`.
+    pub topic: TopicTemplate,
+    /// The name of the cluster.
+    pub cluster: String,
+    /// The version of this program.
+    pub version: String,
+    /// `topics.partition_by`.
+    pub partition_by: PartitionBy,
+}
+
+/// Turns events into records.
+#[derive(Debug)]
+pub struct Envelope {
+    settings: EnvelopeSettings,
+    source: Source,
+    topics: HashMap<TableId, Topic>,
+    /// Where JSON is written before a record takes a copy of just its length.
+    buffer: String,
+}
+
+impl Envelope {
+    /// An envelope of these settings.
+    pub fn new(settings: EnvelopeSettings) -> Self {
+        let source = Source::new(&settings.version, &settings.prefix, &settings.cluster);
+        Envelope { settings, source, topics: HashMap::new(), buffer: String::new() }
+    }
+
+    /// The record of an event. `file` is the name of the segment that it stands in; `ts_ms` the time of now, in ms
+    /// since 1970, or of the event itself when a replay is to give the same bytes again.
+    ///
+    /// Never fails: a value that cannot be decoded is null, with its bytes beside it.
+    pub fn encode(&mut self, event: &ChangeEvent<'_>, file: &str, ts_ms: i64) -> Record {
+        let table = event.update.table;
+        let id = EventId { node: self.settings.node.clone(), at: event.at, ordinal: event.ordinal }.to_string();
+        let batch = format!("{};{}/{}", event.at, event.update_index, event.declared_updates);
+        let key = PrimaryKey::of(event);
+        Record {
+            topic: self.topic(table),
+            key: self.write(|_, out| key.write(out)),
+            value: Some(self.write(|envelope, out| envelope.write_value(out, event, &key, &id, file, ts_ms))),
+            headers: vec![("ringtail.id", id), ("ringtail.batch", batch)],
+            partition_key: event.update.partition_key.to_vec(),
+            partition_by: self.partition_by(table),
+        }
+    }
+
+    /// The topic of a table. A table's names never change under its id.
+    pub fn topic(&mut self, table: &TableMetadata) -> Topic {
+        let settings = &self.settings;
+        self.topics.entry(table.id).or_insert_with(|| settings.topic.topic(&settings.prefix, table)).clone()
+    }
+
+    /// Without clustering columns the record's key says no more than the partition key, and hashing it is what
+    /// other producers do, so that joins by key work.
+    fn partition_by(&self, table: &TableMetadata) -> PartitionBy {
+        if table.clustering.is_empty() { PartitionBy::RecordKey } else { self.settings.partition_by }
+    }
+
+    fn write_value(&self, out: &mut String, event: &ChangeEvent<'_>, key: &PrimaryKey<'_>, id: &str, file: &str, ts_ms: i64) {
+        out.push_str("{\"ts_ms\":");
+        json::number(out, ts_ms);
+        json::member(out, "op");
+        json::string(out, event.change.operation().letter());
+        json::member(out, "source");
+        self.source.write(out, event, file);
+        json::member(out, "after");
+        after::write_after(out, event, key);
+        json::member(out, "ringtail");
+        ringtail::write_ringtail(out, event, id);
+        out.push('}');
+    }
+
+    /// What `write` writes, by way of the buffer.
+    fn write(&mut self, write: impl FnOnce(&Self, &mut String)) -> Vec<u8> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        write(self, &mut buffer);
+        let bytes = buffer.as_bytes().to_vec();
+        buffer.clear();
+        buffer.shrink_to(BUFFER_KEPT);
+        self.buffer = buffer;
+        bytes
+    }
+}

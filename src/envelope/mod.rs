@@ -1,0 +1,28 @@
+//! A change event as the record that leaves: topic, key, value, headers.
+//!
+//! The value of the default envelope, members in this order:
+//!
+//! ```text
+//! ts_ms, op, source {…}, after {column: cell…, _range_start, _range_end}, ringtail {…}
+//! ```
+//!
+//! [`Envelope`] writes it; `source`, `after`, `cell`, `complex`, `range` and `ringtail` each draw their part.
+
+mod after;
+mod cell;
+mod complex;
+mod encoder;
+mod json;
+mod key;
+mod range;
+mod record;
+mod ringtail;
+mod source;
+#[cfg(test)]
+mod tests;
+mod topic;
+mod value;
+
+pub use encoder::{Envelope, EnvelopeSettings};
+pub use record::{PartitionBy, Record, Topic};
+pub use topic::{TopicTemplate, TopicTemplateError};

@@ -1,0 +1,43 @@
+//! What every sink is given.
+
+use std::sync::Arc;
+
+/// A topic name: letters, digits, `.`, `_` and `-`, at most 249 of them.
+pub type Topic = Arc<str>;
+
+/// One record, ready to leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Where it goes.
+    pub topic: Topic,
+    /// The serialized key.
+    pub key: Vec<u8>,
+    /// The serialized value; `None` is a tombstone record.
+    pub value: Option<Vec<u8>>,
+    /// Headers in order, UTF-8 values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The Cassandra partition key as it stands in the log: what the Kafka partition is chosen by where the
+    /// table has clustering columns.
+    pub partition_key: Vec<u8>,
+    /// The bytes whose hash chooses the Kafka partition.
+    pub partition_by: PartitionBy,
+}
+
+/// Which bytes of a record choose its Kafka partition (`topics.partition_by`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartitionBy {
+    /// The record key's bytes: what Java's default partitioner hashes.
+    RecordKey,
+    /// The Cassandra partition key's bytes, so that a range delete stays with the rows it covers.
+    PartitionKey,
+}
+
+impl Record {
+    /// The bytes whose murmur2 hash chooses the partition.
+    pub fn partition_bytes(&self) -> &[u8] {
+        match self.partition_by {
+            PartitionBy::RecordKey => &self.key,
+            PartitionBy::PartitionKey => &self.partition_key,
+        }
+    }
+}

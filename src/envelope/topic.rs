@@ -1,0 +1,163 @@
+//! The name of a table's topic.
+
+use super::Topic;
+use crate::schema::TableMetadata;
+
+/// What Kafka allows (`org.apache.kafka.common.internals.Topic`).
+const LENGTH_MAX: usize = 249;
+
+/// `topics.name`: text with the places `{prefix}`, `{keyspace}` and `{table}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicTemplate(Vec<Part>);
+
+/// A piece of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Prefix,
+    Keyspace,
+    Table,
+}
+
+/// Why a template is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TopicTemplateError {
+    /// A place that does not exist.
+    #[error("unknown place {{{0}}} in the topic name, expected {{prefix}}, {{keyspace}} or {{table}}")]
+    UnknownPlace(String),
+    /// A bracket without its partner.
+    #[error("unpaired bracket in the topic name, expected places like {{table}}")]
+    Unpaired,
+    /// Two tables would share a topic.
+    #[error("the topic name lacks {{{0}}}, so events of different tables would share a topic")]
+    Ambiguous(&'static str),
+}
+
+impl TopicTemplate {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// [`TopicTemplateError`] for unknown places, unpaired brackets, and if the keyspace or the table is missing.
+    ///
+    /// ```
+    /// use ringtail::envelope::TopicTemplate;
+    /// assert!(TopicTemplate::parse("{prefix}.{keyspace}.{table}").is_ok());
+    /// assert!(TopicTemplate::parse("{prefix}.{schema}").is_err());
+    /// ```
+    pub fn parse(template: &str) -> Result<Self, TopicTemplateError> {
+        let mut parts = Vec::new();
+        let mut rest = template;
+        while let Some((text, place)) = rest.split_once('{') {
+            push_text(&mut parts, text)?;
+            let (place, behind) = place.split_once('}').ok_or(TopicTemplateError::Unpaired)?;
+            parts.push(Part::place(place)?);
+            rest = behind;
+        }
+        push_text(&mut parts, rest)?;
+        for (part, name) in [(Part::Keyspace, "keyspace"), (Part::Table, "table")] {
+            if !parts.contains(&part) {
+                return Err(TopicTemplateError::Ambiguous(name));
+            }
+        }
+        Ok(TopicTemplate(parts))
+    }
+
+    /// The topic of a table. Characters that Kafka does not allow become `_`, as in Debezium. A name that is too
+    /// long keeps its first 240 characters and ends in the CRC-32 of the whole.
+    pub fn topic(&self, prefix: &str, table: &TableMetadata) -> Topic {
+        let mut name = String::new();
+        for part in &self.0 {
+            name.push_str(match part {
+                Part::Text(text) => text,
+                Part::Prefix => prefix,
+                Part::Keyspace => &table.keyspace,
+                Part::Table => &table.name,
+            });
+        }
+        let name: String = name.chars().map(|c| if is_allowed(c) { c } else { '_' }).collect();
+        shorten(name).into()
+    }
+}
+
+impl Default for TopicTemplate {
+    /// `{prefix}.{keyspace}.{table}`, Debezium's name.
+    fn default() -> Self {
+        let dot = || Part::Text(".".into());
+        TopicTemplate(vec![Part::Prefix, dot(), Part::Keyspace, dot(), Part::Table])
+    }
+}
+
+impl Part {
+    fn place(name: &str) -> Result<Self, TopicTemplateError> {
+        match name {
+            "prefix" => Ok(Part::Prefix),
+            "keyspace" => Ok(Part::Keyspace),
+            "table" => Ok(Part::Table),
+            _ => Err(TopicTemplateError::UnknownPlace(name.into())),
+        }
+    }
+}
+
+fn push_text(parts: &mut Vec<Part>, text: &str) -> Result<(), TopicTemplateError> {
+    if text.contains('}') {
+        return Err(TopicTemplateError::Unpaired);
+    }
+    if !text.is_empty() {
+        parts.push(Part::Text(text.into()));
+    }
+    Ok(())
+}
+
+fn is_allowed(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+/// `name` holds ASCII only.
+fn shorten(mut name: String) -> String {
+    if name.len() > LENGTH_MAX {
+        let crc = crc32fast::hash(name.as_bytes());
+        name.truncate(LENGTH_MAX - 9);
+        name.push_str(&format!("_{crc:08x}"));
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::testing::ks_t;
+
+    #[test]
+    fn the_default_is_debeziums_name() {
+        let template = TopicTemplate::parse("{prefix}.{keyspace}.{table}").unwrap();
+
+        assert_eq!(template, TopicTemplate::default());
+        assert_eq!(&*template.topic("shop", &ks_t()), "shop.ks.t");
+    }
+
+    #[test]
+    fn other_characters_become_underscores() {
+        let table = TableMetadata { name: "Grün tea".into(), ..ks_t() };
+
+        assert_eq!(&*TopicTemplate::parse("cdc-{keyspace}_{table}").unwrap().topic("", &table), "cdc-ks_Gr_n_tea");
+    }
+
+    #[test]
+    fn long_names_are_cut_but_stay_different() {
+        let topic = |name: &str| TopicTemplate::default().topic(&"p".repeat(300), &TableMetadata { name: name.into(), ..ks_t() });
+
+        assert_eq!(topic("a").len(), LENGTH_MAX);
+        assert_ne!(topic("a"), topic("b"));
+    }
+
+    #[test]
+    fn templates_that_cannot_be_meant_are_refused() {
+        let error = |template| TopicTemplate::parse(template).unwrap_err();
+
+        assert_eq!(error("{prefix}.{keyspace}.{tabel}"), TopicTemplateError::UnknownPlace("tabel".into()));
+        assert_eq!(error("{keyspace}.{table"), TopicTemplateError::Unpaired);
+        assert_eq!(error("{keyspace}.table}"), TopicTemplateError::Unpaired);
+        assert_eq!(error("{prefix}.{table}"), TopicTemplateError::Ambiguous("keyspace"));
+        assert_eq!(error("all"), TopicTemplateError::Ambiguous("keyspace"));
+    }
+}
