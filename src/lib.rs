@@ -1,5 +1,9 @@
 //! Ringtail reads Apache Cassandra's commit log: from the bytes of a segment to change events.
 
+#[cfg(feature = "agent")]
+pub mod cdc_raw;
+#[cfg(feature = "agent")]
+pub mod checkpoint;
 pub mod codec;
 pub mod commitlog;
 pub mod cql;
@@ -9,4 +13,6 @@ pub mod event;
 pub mod keystore;
 pub mod mutation;
 pub mod position;
+#[cfg(feature = "agent")]
+pub mod progress;
 pub mod schema;

@@ -1,0 +1,28 @@
+//! Durable progress and the segment ledger.
+//!
+//! The ledger has one record per segment that was ever seen, and says of each how far it was delivered and what became of it.
+//! "Is this segment done?" is asked of its record only, never of an id comparison: a segment can be linked late with a lower id.
+//! The checkpoint is the set of these records; there is no other position.
+//!
+//! Three invariants are kept here. A save is durable when it returns (I2 builds on it). [`Covered`], without which nothing is
+//! removed from `cdc_raw` or the spool, comes only from records whose save has returned (I3). A record that cannot be read is an
+//! error that names its segment, never a reason to start from the beginning (I10).
+
+mod ledger;
+mod memory;
+mod record;
+mod sled;
+mod state_dir;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use ledger::{Covered, Ledger, LedgerError};
+pub use memory::{Fault, MemoryStore};
+pub use record::{
+    Bytes, DamageRecord, Ending, FileBytes, IndexRecord, LogicalBytes, LossCause, NamePresence, ParkedCount, SegmentKey, SegmentRecord,
+    SegmentState, TransitionError, UnixMillis,
+};
+pub use sled::SledStore;
+pub use state_dir::{STATE_VERSION, StateDir, StateError};
+pub use store::{Batch, CheckpointStore, StoreError};
