@@ -16,3 +16,5 @@ pub mod position;
 #[cfg(feature = "agent")]
 pub mod progress;
 pub mod schema;
+#[cfg(feature = "agent")]
+pub mod sink;

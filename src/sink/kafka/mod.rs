@@ -1,0 +1,205 @@
+//! Records to Kafka, by an idempotent librdkafka producer.
+//!
+//! ```text
+//! send ──▶ Topics ──▶ murmur2 ──▶ Producer ──▶ librdkafka ──▶ brokers
+//!           ▲  │ ask                 ▲                           │
+//!           │  └──▶ kafka-metadata ──┼──────── metadata ─────────┤
+//! poll ◀── signals ◀── kafka-poll ◀──┴──── delivery reports ─────┘
+//! ```
+//!
+//! Nothing here retries or gives up: librdkafka retries for ever (`message.timeout.ms=0`), and what it reports as
+//! failed is reported on. The pipeline answers with [`Sink::reset`], which makes a new producer.
+
+mod check;
+mod config;
+mod context;
+mod failure;
+mod health;
+mod isolation;
+mod murmur2;
+mod producer;
+mod topics;
+
+pub use check::{BrokerCheck, TopicCheck, TopicFound, check};
+pub use murmur2::{murmur2, partition};
+
+use super::{DeliveryFailure, DeliveryReport, SendError, Sink, SinkError};
+use crate::envelope::{Record, Topic};
+use crate::progress::Ticket;
+use config::Properties;
+use context::{Sent, Signal};
+use failure::{Class, class, is_too_large};
+use health::Health;
+use producer::Producer;
+use rdkafka::error::RDKafkaErrorCode;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use topics::Topics;
+
+/// Batches are not made smaller than this: the brokers' smallest sensible `max.message.bytes`.
+const BATCH_SIZE_MIN: u32 = 16_384;
+
+/// The Kafka sink. Chooses the partition of every record itself and holds at most `window` records.
+pub struct KafkaSink {
+    properties: Properties,
+    window: usize,
+    health: Arc<Health>,
+    /// `None` only after a new one could not be made.
+    producer: Option<Producer>,
+    topics: Topics,
+    in_flight: usize,
+    /// Records that failed before librdkafka took them.
+    failed_at_once: Vec<DeliveryReport>,
+    /// `batch.size` from the next producer on.
+    batch_size: u32,
+    /// A broker has refused a batch for its size. If every record of it arrives in the end, batches must be smaller.
+    batch_too_large: bool,
+}
+
+impl KafkaSink {
+    /// Makes a producer with the operator's librdkafka properties over ours. It connects by itself; whether a
+    /// broker answers is for [`Sink::health`] to say.
+    ///
+    /// `window` is the number of records in flight at which [`Sink::send`] answers [`SendError::Full`].
+    ///
+    /// # Errors
+    /// [`SinkError::Producer`] if `bootstrap.servers` is missing or librdkafka does not accept a property.
+    pub fn new(properties: &BTreeMap<String, String>, window: u32) -> Result<KafkaSink, SinkError> {
+        let properties = Properties::new(properties, window)?;
+        let health = Arc::new(Health::new(properties.servers()));
+        Ok(KafkaSink {
+            window: window.max(1) as usize,
+            producer: Some(Producer::new(&properties.client_config(), &health)?),
+            topics: Topics::new(properties.refresh()),
+            batch_size: properties.batch_size(),
+            batch_too_large: false,
+            in_flight: 0,
+            failed_at_once: Vec::new(),
+            properties,
+            health,
+        })
+    }
+
+    fn take(&mut self, signal: Signal, reports: &mut Vec<DeliveryReport>) {
+        match signal {
+            Signal::Topic(topic, answer) => self.topics.learned(&topic, answer, Instant::now()),
+            Signal::Delivered(sent, Ok(())) => {
+                self.in_flight = self.in_flight.saturating_sub(1);
+                if self.topics.arrived(&sent.topic) {
+                    self.shrink_batches();
+                }
+                reports.push(DeliveryReport { ticket: sent.ticket, result: Ok(()) });
+            }
+            Signal::Delivered(sent, Err(code)) => {
+                self.in_flight = self.in_flight.saturating_sub(1);
+                let failure = self.failed(&sent.topic, code);
+                reports.push(DeliveryReport { ticket: sent.ticket, result: Err(failure) });
+            }
+        }
+    }
+
+    /// What a failed delivery means, and what it teaches about the topic.
+    ///
+    /// A broker refuses a whole batch for one record, or for the batch's own size. So only a record that was alone
+    /// is refused; the others fail as if for a passing reason, and go in smaller groups when they are sent again.
+    fn failed(&mut self, topic: &Topic, code: RDKafkaErrorCode) -> DeliveryFailure {
+        let alone = self.topics.failed(topic);
+        match class(code) {
+            Class::Refused if alone => {
+                self.topics.found(topic);
+                self.batch_too_large = false;
+                return DeliveryFailure::Refused(code.to_string());
+            }
+            Class::Refused => {
+                self.topics.suspect(topic);
+                self.batch_too_large |= is_too_large(code);
+            }
+            Class::Unauthorized => self.topics.denied(topic, code.to_string(), Instant::now()),
+            Class::UnknownTopic => self.topics.forget(topic),
+            Class::Transient => {}
+        }
+        DeliveryFailure::Transient(format!("topic {topic}: {code}"))
+    }
+
+    /// All records of a refused batch have arrived in smaller ones: from the next producer on, no batch is that
+    /// large. There is no hurry: the next one that is too large makes the pipeline reset us.
+    fn shrink_batches(&mut self) {
+        if std::mem::take(&mut self.batch_too_large) {
+            self.batch_size = (self.batch_size / 4).max(BATCH_SIZE_MIN.min(self.batch_size));
+            tracing::warn!(bytes = self.batch_size, "a broker refused a batch as too large; batches will be smaller");
+        }
+    }
+
+    /// librdkafka did not take the record.
+    fn not_taken(&mut self, record: &Record, ticket: Ticket, code: RDKafkaErrorCode) -> Result<(), SendError> {
+        match code {
+            RDKafkaErrorCode::QueueFull if self.in_flight > 0 => return Err(SendError::Full),
+            RDKafkaErrorCode::QueueFull => return Err(SendError::Refused("larger than queue.buffering.max.kbytes".into())),
+            _ => {}
+        }
+        match class(code) {
+            Class::Refused => return Err(SendError::Refused(code.to_string())),
+            Class::UnknownTopic => {
+                self.topics.forget(&record.topic);
+                return Err(SendError::Full);
+            }
+            Class::Unauthorized | Class::Transient => {}
+        }
+        // A producer that cannot go on: the pipeline learns it as of any other failed delivery, and resets.
+        let result = Err(DeliveryFailure::Transient(code.to_string()));
+        self.failed_at_once.push(DeliveryReport { ticket, result });
+        Ok(())
+    }
+}
+
+impl Sink for KafkaSink {
+    fn send(&mut self, record: &Record, ticket: Ticket) -> Result<(), SendError> {
+        let Some(producer) = &self.producer else { return Err(SendError::Full) };
+        if self.in_flight + self.failed_at_once.len() >= self.window {
+            return Err(SendError::Full);
+        }
+        let admission = self.topics.admit(&record.topic, Instant::now());
+        if admission.ask {
+            producer.ask(&record.topic);
+        }
+        let partition = partition(record.partition_bytes(), admission.partitions?);
+        match producer.send(record, partition, Sent { ticket, topic: record.topic.clone() }) {
+            Ok(()) => {
+                self.topics.sent(&record.topic);
+                self.in_flight += 1;
+                Ok(())
+            }
+            Err(code) => self.not_taken(record, ticket, code),
+        }
+    }
+
+    fn poll(&mut self, wait: Duration, reports: &mut Vec<DeliveryReport>) -> Result<(), SinkError> {
+        let mut wait = if self.failed_at_once.is_empty() { wait } else { Duration::ZERO };
+        reports.append(&mut self.failed_at_once);
+        while let Some(signal) = self.producer.as_ref().and_then(|producer| producer.next(wait)) {
+            wait = Duration::ZERO;
+            self.take(signal, reports);
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), SinkError> {
+        // The old one's connections are closed before the new one sends, so that nothing old comes in between.
+        self.producer = None;
+        self.in_flight = 0;
+        self.failed_at_once.clear();
+        self.topics.reset();
+        let config = self.properties.with("batch.size", &self.batch_size.to_string()).client_config();
+        self.producer = Some(Producer::new(&config, &self.health)?);
+        Ok(())
+    }
+
+    fn health(&self) -> Result<(), String> {
+        if let Some(reason) = self.producer.as_ref().and_then(Producer::fatal_error) {
+            return Err(format!("kafka producer: {reason}"));
+        }
+        self.health.report()?;
+        self.topics.unauthorized().map_or(Ok(()), Err)
+    }
+}
