@@ -6,9 +6,13 @@ pub mod cdc_raw;
 pub mod checkpoint;
 pub mod codec;
 pub mod commitlog;
+#[cfg(feature = "agent")]
+pub mod config;
 pub mod cql;
 pub mod envelope;
 pub mod event;
+#[cfg(feature = "agent")]
+pub mod http;
 #[cfg(feature = "encryption")]
 pub mod keystore;
 pub mod mutation;
@@ -18,3 +22,5 @@ pub mod progress;
 pub mod schema;
 #[cfg(feature = "agent")]
 pub mod sink;
+#[cfg(feature = "agent")]
+pub mod telemetry;
