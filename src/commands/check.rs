@@ -1,0 +1,220 @@
+//! `ringtail check`: tries everything that a run would need, changes nothing, and prints a line each.
+
+use super::identity::Identity;
+use super::run::exit_of;
+use super::{CheckArgs, Exit, fail, print, schema, shell, sinks};
+use anyhow::{Context, anyhow};
+use ringtail::cdc_raw::{Probe, Spool};
+use ringtail::checkpoint::{Ledger, SledStore, StateDir};
+use ringtail::config::{self, Config, Finished, KafkaProperties, NodeSettings, SinkTo};
+use ringtail::envelope::TopicTemplate;
+use ringtail::keystore::Keystore;
+use ringtail::schema::{Catalog, live};
+use ringtail::sink::SinkError;
+use ringtail::sink::kafka::{self, BrokerCheck, TopicFound};
+use std::fs::{self, OpenOptions, TryLockError};
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long the broker and the node have to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What came of one thing that was tried.
+type Tried = Result<String, (Exit, anyhow::Error)>;
+
+pub fn run(args: &CheckArgs) -> Exit {
+    let config = match config::load(&args.config.config, &config::environment()) {
+        Ok(config) => config,
+        Err(error) => return fail(Exit::Usage, &error.into()),
+    };
+    let mut page = Page { exit: Exit::Done };
+    page.line("ok    configuration", &args.config.config.display());
+    for notice in config.notices() {
+        page.line("note  not built yet", &notice);
+    }
+    let mut catalog = Catalog::builtin();
+    let stored = page.state(&config);
+    page.add("cdc_raw", cdc_raw(&config));
+    if let Some(path) = &config.source.cassandra_yaml {
+        page.add("cassandra.yaml", cassandra_yaml(path, &config));
+    }
+    if let Some(store) = &config.source.encryption {
+        page.add("keystore", keystore(store));
+    }
+    if let Some(file) = &config.schema.file {
+        page.add("schema file", schema_file(file, &mut catalog));
+    }
+    let mut live = None;
+    if !config.schema.cql.contact_points.is_empty() {
+        page.add("Cassandra", cassandra(&config, &mut catalog, &mut live));
+    }
+    let silent = live.is_none() && !config.schema.cql.contact_points.is_empty();
+    match Identity::decide(&config, live, stored) {
+        Ok(Some(identity)) => page.add("node.id", Ok(identity.node)),
+        Ok(None) if silent => {}
+        Ok(None) => page.add("node.id", Err((Exit::Unavailable, anyhow!("is not known yet")))),
+        Err(error) => page.add("node.id", Err((exit_of(&error), error))),
+    }
+    page.tables(&config, &catalog);
+    match &config.sink.to {
+        SinkTo::Kafka(properties) => page.add("Kafka", broker(properties, &config, &catalog)),
+        SinkTo::File(path) => page.add("sink.file", output(path)),
+        SinkTo::Stdout => {}
+    }
+    page.add("http.listen", listen(&config));
+    page.exit
+}
+
+/// What was printed so far comes to.
+struct Page {
+    exit: Exit,
+}
+
+impl Page {
+    fn add(&mut self, what: &str, tried: Tried) {
+        match tried {
+            Ok(text) => self.line(&format!("ok    {what}"), &text),
+            Err((exit, error)) => {
+                self.line(&format!("FAIL  {what}"), &format!("{error:#}"));
+                self.exit = if self.exit == Exit::Done { exit } else { self.exit };
+            }
+        }
+    }
+
+    fn line(&mut self, what: &str, text: &dyn std::fmt::Display) {
+        let printed = print(format!("{what}: {text}\n").as_bytes());
+        self.exit = if self.exit == Exit::Done { printed } else { self.exit };
+    }
+
+    /// The state folder and the ledger in it; returns which node they are of.
+    fn state(&mut self, config: &Config) -> Option<Identity> {
+        let opened = StateDir::open(&config.state.dir).map_err(anyhow::Error::new).and_then(|state| {
+            let store = SledStore::open(&state.db()).context("cannot open the ledger")?;
+            Ok((Identity::stored(&Ledger::load(Box::new(store))?), state))
+        });
+        let (stored, tried) = match opened {
+            Ok((stored, state)) => {
+                (stored, Ok(format!("{} can be written, no other instance holds it, the ledger is whole", state.path().display())))
+            }
+            Err(error) => (None, Err((exit_of(&error), error))),
+        };
+        self.add("state folder", tried);
+        stored
+    }
+
+    fn tables(&mut self, config: &Config, catalog: &Catalog) {
+        let published = catalog.tables().filter(|table| table.is_published() && config.tables.allows(&table.keyspace, &table.name)).count();
+        match (published, config.knows_no_table()) {
+            (0, true) => {
+                self.line("note  tables", &"neither schema.cql.contact_points nor schema.file is set: every mutation will be parked")
+            }
+            (0, false) => self.line("note  tables", &"no table with cdc = true is known yet: nothing is published"),
+            (n, _) => self.line("ok    tables", &format!("{n} published")),
+        }
+    }
+}
+
+fn cdc_raw(config: &Config) -> Tried {
+    let cdc_raw = &config.source.cdc_raw;
+    if !cdc_raw.exists() {
+        return Err((
+            Exit::Io,
+            anyhow!("{} does not exist (the node creates it when it starts with cdc_enabled: true)", cdc_raw.display()),
+        ));
+    }
+    let spool = config.state.dir.join("spool");
+    match Spool::new(&spool).probe(cdc_raw, config.source.finished == Finished::Delete) {
+        Ok(Probe::Segment(name)) => Ok(format!("{} could be linked into the state folder", name.log())),
+        Ok(Probe::OwnFile) => {
+            Ok("a file could be linked into the state folder; there is no segment yet to try its owner's permissions".into())
+        }
+        Err(error) => Err((Exit::Io, error.into())),
+    }
+}
+
+fn cassandra_yaml(path: &Path, config: &Config) -> Tried {
+    let settings = NodeSettings::load(path).map_err(|error| (Exit::Io, error.into()))?;
+    if let Some(problem) = settings.problem(&config.source.cdc_raw) {
+        return Err((Exit::Usage, anyhow!("{problem}")));
+    }
+    Ok(match settings.cdc_block_writes {
+        Some(false) => {
+            "at cdc_total_space the node removes the oldest segments; those that are linked stay (cdc_block_writes: false)".into()
+        }
+        _ => "at cdc_total_space the node refuses writes to tables with CDC (cdc_block_writes: true)".into(),
+    })
+}
+
+fn keystore(keystore: &Keystore) -> Tried {
+    let keys = keystore.load().map_err(|error| (Exit::Usage, error.into()))?;
+    Ok(format!("{} holds {}", keystore.path.display(), keys.aliases().collect::<Vec<_>>().join(", ")))
+}
+
+fn schema_file(file: &Path, catalog: &mut Catalog) -> Tried {
+    catalog.merge(schema::from_file(file).map_err(|error| (Exit::Usage, error))?);
+    Ok(format!("{} was read", file.display()))
+}
+
+fn cassandra(config: &Config, catalog: &mut Catalog, identity: &mut Option<Identity>) -> Tried {
+    let runtime = shell::runtime().map_err(|error| (Exit::Io, error.into()))?;
+    let cql = shell::cql_config(&config.schema.cql);
+    let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, live::read(&cql)).await });
+    let schema = answer
+        .map_err(|_| (Exit::Unavailable, anyhow!("no answer within {} s", PATIENCE.as_secs())))?
+        .map_err(|error| (Exit::Unavailable, error.into()))?;
+    let node = schema.node;
+    catalog.merge(schema.catalog);
+    *identity = Some(Identity::of(&node));
+    Ok(format!("node {} of cluster {:?} answers, Cassandra {}", node.host_id, node.cluster_name, node.release_version))
+}
+
+fn broker(properties: &KafkaProperties, config: &Config, catalog: &Catalog) -> Tried {
+    let template = TopicTemplate::parse(&config.topics.name).map_err(|error| (Exit::Usage, error.into()))?;
+    let published = catalog.tables().filter(|table| table.is_published() && config.tables.allows(&table.keyspace, &table.name));
+    let topics: Vec<_> = published.map(|table| template.topic(&config.topics.prefix, table)).collect();
+    match kafka::check(&sinks::kafka_properties(properties), &topics, PATIENCE) {
+        Ok(found) => cluster(&found, config.topics.allow_compaction),
+        Err(SinkError::Producer(reason)) => Err((Exit::Unavailable, anyhow!("{reason}"))),
+        Err(error) => Err((Exit::Unavailable, error.into())),
+    }
+}
+
+/// What a cluster that answers is good for.
+fn cluster(found: &BrokerCheck, allow_compaction: bool) -> Tried {
+    if let Some(topic) = found.topics.iter().find(|topic| topic.is_compacted() && !allow_compaction) {
+        let why = "events are changes, not states, and compaction would lose columns (topics.allow_compaction accepts that)";
+        return Err((Exit::Usage, anyhow!("topic {} has cleanup.policy=compact: {why}", topic.topic)));
+    }
+    let missing: Vec<_> = found.topics.iter().filter(|topic| !matches!(topic.found, TopicFound::Exists { .. })).collect();
+    match missing.first() {
+        Some(topic) if found.creates_topics != Some(true) => Err((
+            Exit::Unavailable,
+            anyhow!("topic {} does not exist, or may not be seen, and the broker does not create topics", topic.topic),
+        )),
+        _ => Ok(format!("{} brokers answer, {} of {} topics exist", found.brokers, found.topics.len() - missing.len(), found.topics.len())),
+    }
+}
+
+/// Opens the output as a run would, and leaves no file where there was none.
+fn output(path: &Path) -> Tried {
+    let failed = |error: std::io::Error| (Exit::Io, anyhow::Error::new(error).context(format!("cannot write to {}", path.display())));
+    let existed = path.exists();
+    let file = OpenOptions::new().append(true).create(true).open(path).map_err(failed)?;
+    let locked = file.try_lock();
+    if !existed {
+        fs::remove_file(path).map_err(failed)?;
+    }
+    match locked {
+        Ok(()) => Ok(format!("{} can be written", path.display())),
+        Err(TryLockError::WouldBlock) => Err((Exit::Held, SinkError::Locked(path.display().to_string()).into())),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+fn listen(config: &Config) -> Tried {
+    let address = config.http.listen;
+    TcpListener::bind(address)
+        .map(|_| format!("{address} is free"))
+        .map_err(|error| (Exit::Io, anyhow::Error::new(error).context(format!("cannot listen on {address} (http.listen)"))))
+}

@@ -1,0 +1,222 @@
+//! The command line: what each command takes, does, and ends with.
+
+mod check;
+mod dump;
+mod identity;
+mod replay;
+mod run;
+mod schema;
+mod shell;
+mod sinks;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use ringtail::config::{self, Config};
+use ringtail::dump::Release;
+use ringtail::keystore::KeystoreType;
+use ringtail::telemetry::{self, NodeName};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// What the process ends with (`sysexits.h`, and what the documentation promises).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Bad usage or configuration.
+    Usage = 64,
+    /// Something in the input could not be read, or was parked.
+    Data = 65,
+    /// A service is unavailable.
+    Unavailable = 69,
+    /// A promise was broken: bytes lost, checkpoint gone.
+    Promise = 70,
+    /// Input or output failed.
+    Io = 74,
+    /// Another instance holds the state folder.
+    Held = 75,
+}
+
+/// Change data capture for Apache Cassandra: reads the commit log segments in cdc_raw and emits ordered change events to Kafka,
+/// losing nothing.
+#[derive(Debug, Parser)]
+#[command(name = "ringtail", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "\
+Exit codes:
+   0  done
+  64  bad usage or configuration
+  65  unreadable or unknown input (dump, replay)
+  69  a service does not answer (check), or --timeout has passed (run --drain)
+  70  a promise is broken: bytes lost, checkpoint gone
+  74  input or output failed
+  75  another instance holds the state folder or the output file")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The agent: watch cdc_raw, emit events, checkpoint, until SIGTERM
+    Run(RunArgs),
+    /// Send the events of segments in any folder, read-only, then leave
+    Replay(ReplayArgs),
+    /// Print the mutations of segments; needs only files
+    Dump(DumpArgs),
+    /// Try everything that a run would need and print a line each
+    Check(CheckArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ConfigArg {
+    /// Configuration file (YAML); RINGTAIL_SECTION__KEY in the environment goes before it
+    #[arg(short, long, env = "RINGTAIL_CONFIG", value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Take what is present at start, deliver it, and leave
+    #[arg(long)]
+    drain: bool,
+    /// With --drain: leave with 69 when it takes longer, as 30s or 5m
+    #[arg(long, value_name = "DURATION", requires = "drain", value_parser = duration)]
+    timeout: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Segments, or folders of them; .zst archives are read too
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct DumpArgs {
+    /// Segments, or folders of them; .zst archives are read too
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// JSON Lines with every field, in the form of Cassandra's own reader
+    #[arg(long)]
+    json: bool,
+    /// The schema: CQL as DESCRIBE … WITH INTERNALS prints it, or the rows of system_schema as JSON. Without it only tables of the system
+    /// are known
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// Keystore with the keys of encrypted segments: JCEKS or PKCS12
+    #[arg(long, value_name = "FILE", requires = "keystore_password_file")]
+    keystore: Option<PathBuf>,
+    /// File with the password of the keystore and of its keys
+    #[arg(long, value_name = "FILE", requires = "keystore")]
+    keystore_password_file: Option<PathBuf>,
+    /// File with the password of the keys, where it is another one
+    #[arg(long, value_name = "FILE", requires = "keystore")]
+    key_password_file: Option<PathBuf>,
+    /// What the keystore must be: jceks, jks or pkcs12. Without it the file says so itself
+    #[arg(long, value_name = "TYPE", requires = "keystore", value_parser = keystore_type)]
+    keystore_type: Option<KeystoreType>,
+    /// Release whose reader --json repeats, as 4.1 or 5.0. Without it the log is asked: descriptor version 7 is written by 4.0, 4.1 and
+    /// 5.0, and from 5.0 on "no deletion time" is another number
+    #[arg(long, value_name = "VERSION", value_parser = release)]
+    release: Option<Release>,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+/// Runs a command.
+pub fn run(cli: Cli) -> Exit {
+    match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Dump(args) => dump::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "ringtail", &mut script);
+            print(&script)
+        }
+    }
+}
+
+fn keystore_type(text: &str) -> Result<KeystoreType, String> {
+    KeystoreType::from_name(text).ok_or_else(|| format!("{text:?} is not a type of keystore: expected jceks, jks or pkcs12"))
+}
+
+fn release(text: &str) -> Result<Release, String> {
+    Release::from_version(text).ok_or_else(|| format!("{text:?} is not a known release: expected 3, 4 or 5, as 4.1"))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    config::parse_duration(text).ok_or_else(|| "expected a number with its unit, as 30s or 5m".to_owned())
+}
+
+/// Reads the configuration and begins the log.
+fn configure(path: &Path, node: NodeName) -> Result<Config, Exit> {
+    let config = config::load(path, &config::environment()).map_err(|error| fail(Exit::Usage, &error.into()))?;
+    let json = config.log.format.is_json(io::stderr().is_terminal());
+    telemetry::init(json, config.log.level, node).map_err(|error| fail(Exit::Io, &error.into()))?;
+    LOG_IS_JSON.store(json, Ordering::Relaxed);
+    Ok(config)
+}
+
+/// Whether standard error is a log of JSON lines, and has to stay one.
+static LOG_IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Writes to standard output. That its reader has seen enough is no failure.
+fn print(text: &[u8]) -> Exit {
+    let mut out = io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            fail(Exit::Io, &anyhow::Error::new(error).context("cannot write to standard output"))
+        }
+        _ => Exit::Done,
+    }
+}
+
+/// Tells what a command has come to: a plain line, or a line of the log if that is JSON.
+fn tell(text: &str) {
+    if LOG_IS_JSON.load(Ordering::Relaxed) {
+        tracing::info!("{text}");
+    } else {
+        say(text);
+    }
+}
+
+/// Tells what somebody should look into.
+fn complain(text: &str) {
+    if LOG_IS_JSON.load(Ordering::Relaxed) {
+        tracing::warn!("{text}");
+    } else {
+        say(text);
+    }
+}
+
+/// Says why the command failed, with every cause, and returns what it ends with.
+fn fail(exit: Exit, error: &anyhow::Error) -> Exit {
+    if LOG_IS_JSON.load(Ordering::Relaxed) {
+        tracing::error!(exit_code = exit as u8, "{error:#}");
+    } else {
+        say(&format!("{error:#}"));
+    }
+    exit
+}
+
+/// That nobody listens on standard error is nobody's concern.
+fn say(text: &str) {
+    writeln!(io::stderr(), "ringtail: {text}").ok();
+}

@@ -1,0 +1,300 @@
+//! `ringtail run`: the agent.
+
+use super::identity::{Identity, NoIdentity, WrongNode};
+use super::shell::{self, Stop};
+use super::{Exit, RunArgs, complain, configure, fail, schema, sinks, tell};
+use anyhow::{Context, anyhow};
+use ringtail::cdc_raw::{Finished, Folders};
+use ringtail::checkpoint::{Ledger, LedgerError, SledStore, StateDir, StateError, StoreError};
+use ringtail::config::{self, Config, NodeSettings, SinkTo};
+use ringtail::http::HttpServer;
+use ringtail::pipeline::{Clock, Exchange, Fatal, META_SINK, Parts, Pipeline, Settings, Tables};
+use ringtail::schema::live::NodeIdentity;
+use ringtail::schema::{Catalog, SchemaRows};
+use ringtail::sink::SinkError;
+use ringtail::telemetry::{Metrics, NodeName, SharedStatus, with_causes};
+use serde::Deserialize;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+/// Meta value: the tables as the node last gave them.
+const META_SCHEMA: &str = "schema";
+/// Cassandra's `commitlog_sync_period` as it comes.
+const SYNC_PERIOD: Duration = Duration::from_secs(10);
+
+pub fn run(args: &RunArgs) -> Exit {
+    let node = NodeName::default();
+    let config = match configure(&args.config.config, node.clone()) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    introduce(&config);
+    shell::allow_many_files();
+    let tables = match schema::configured(&config) {
+        Ok(tables) => tables,
+        Err(error) => return fail(Exit::Usage, &error),
+    };
+    match Agent::start(config, tables, node).and_then(|agent| agent.run(args)) {
+        Ok(exit) => exit,
+        Err(error) => fail(exit_of(&error), &error),
+    }
+}
+
+/// The first lines of the log: what runs, between what, and what it does not do.
+fn introduce(config: &Config) {
+    let (cdc_raw, state) = (config.source.cdc_raw.display(), config.state.dir.display());
+    let sink = match &config.sink.to {
+        SinkTo::Stdout => "standard output".to_owned(),
+        SinkTo::File(path) => path.display().to_string(),
+        SinkTo::Kafka(properties) => {
+            let servers = properties.iter().find(|(name, _)| *name == "bootstrap.servers").map_or("", |(_, servers)| servers);
+            format!("kafka {servers}")
+        }
+    };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %cdc_raw, %state, sink, "ringtail starts");
+    let notices = config.notices();
+    if !notices.is_empty() {
+        tracing::info!("not built yet: {}", notices.join("; "));
+    }
+    if config.knows_no_table() {
+        tracing::warn!("neither schema.cql.contact_points nor schema.file is set: no table is known, every mutation will be parked");
+    }
+}
+
+/// Which promise, or whose fault: what the process ends with.
+pub fn exit_of(error: &anyhow::Error) -> Exit {
+    if let Some(error) = error.downcast_ref::<StateError>() {
+        return match error {
+            StateError::Held { .. } => Exit::Held,
+            StateError::Newer { .. } => Exit::Usage,
+            StateError::NoVersion { .. } => Exit::Promise,
+            StateError::Io { .. } => Exit::Io,
+        };
+    }
+    let fatal = error.downcast_ref::<Fatal>();
+    let sink = fatal.and_then(|fatal| if let Fatal::Sink(sink) = fatal { Some(sink) } else { None });
+    if let Some(SinkError::Locked(_) | SinkError::Fenced(_)) = sink.or(error.downcast_ref()) {
+        return Exit::Held;
+    }
+    let ledger = fatal.and_then(|fatal| if let Fatal::Ledger(ledger) = fatal { Some(ledger) } else { None });
+    let ledger = ledger.or(error.downcast_ref()).and_then(|ledger| if let LedgerError::Store(store) = ledger { Some(store) } else { None });
+    match ledger.or(error.downcast_ref()) {
+        Some(StoreError::Damaged { .. } | StoreError::Key(_)) => return Exit::Promise,
+        Some(StoreError::Sled { source: sled::Error::Corruption { .. }, .. }) => return Exit::Promise,
+        Some(StoreError::NewerRecord { .. }) => return Exit::Usage,
+        Some(StoreError::Sled { .. } | StoreError::Io { .. } | StoreError::Encode { .. }) | None => {}
+    }
+    match error {
+        error if error.is::<WrongNode>() => Exit::Promise,
+        error if error.is::<NoIdentity>() => Exit::Usage,
+        _ => Exit::Io,
+    }
+}
+
+struct Agent {
+    config: Config,
+    runtime: Runtime,
+    stop: Stop,
+    pipeline: Pipeline,
+    metrics: Arc<Metrics>,
+    status: SharedStatus,
+    node: NodeName,
+    identity: Arc<OnceLock<NodeIdentity>>,
+    exchange: Arc<Exchange>,
+    /// Which catalog of the exchange was noted.
+    schema_noted: u64,
+    http: HttpServer,
+    /// Held for as long as the process lives.
+    _state: StateDir,
+}
+
+impl Agent {
+    fn start(config: Config, tables: Option<Catalog>, node: NodeName) -> anyhow::Result<Agent> {
+        let version = env!("CARGO_PKG_VERSION");
+        let (metrics, status) = (Arc::new(Metrics::new(version)), SharedStatus::new(version));
+        let runtime = shell::runtime().context("cannot start the runtime")?;
+        let stop = shell::listen_for_stop(&runtime).context("cannot listen for signals")?;
+        // The lock goes before the port: a second instance with the same file is to hear that there is a first one.
+        let state = StateDir::open(&config.state.dir)?;
+        let http = HttpServer::start(config.http.listen, runtime.handle(), status.clone(), metrics.clone())?;
+        tracing::info!(address = %http.address(), "endpoints listen");
+        let ledger = Ledger::load(Box::new(SledStore::open(&state.db()).context("cannot open the ledger")?))?;
+        let exchange = Exchange::new(None);
+        let (tables, identity) = follow_schema(&config, tables, ledger.meta(META_SCHEMA), &runtime, &exchange);
+        let settings_of_node = node_settings(&config);
+        status.update(|status| status.cdc_raw_limit_bytes = settings_of_node.cdc_total_space);
+        let parts = Parts {
+            ledger,
+            folders: folders(&config, &state, settings_of_node.sync_period.unwrap_or(SYNC_PERIOD)),
+            parked: (state.parked(), config.state.parked_limit),
+            spool_limit: config.state.spool.limit,
+            tables,
+            keystore: config.source.encryption.clone(),
+            metrics: metrics.clone(),
+            status: status.clone(),
+            clock: Clock::default(),
+        };
+        let pipeline = Pipeline::new(settings(&config), parts)?;
+        Ok(Agent { config, runtime, stop, pipeline, metrics, status, node, identity, exchange, schema_noted: 0, http, _state: state })
+    }
+
+    fn run(mut self, args: &RunArgs) -> anyhow::Result<Exit> {
+        let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
+        if args.drain {
+            self.pipeline.drain()?;
+        }
+        let exit = loop {
+            if self.stop.is_asked() {
+                break Exit::Done;
+            }
+            if !self.pipeline.has_begun() {
+                self.begin_if_known()?;
+            }
+            self.pipeline.turn()?;
+            self.note_schema();
+            if self.pipeline.is_drained() {
+                break self.drained();
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                break self.out_of_time();
+            }
+        };
+        self.pipeline.stop()?;
+        if self.stop.is_asked() {
+            tracing::info!(
+                delivered = self.pipeline.delivered(),
+                "ringtail ends: what has arrived is saved, the rest stays in its segments"
+            );
+        }
+        self.runtime.block_on(self.http.stop());
+        self.runtime.shutdown_background();
+        Ok(exit)
+    }
+
+    /// A newer catalog: what the node said is kept, so that with Cassandra down the next run decodes with it.
+    fn note_schema(&mut self) {
+        let newest = self.exchange.newest();
+        let Some(catalog) = newest.catalog.filter(|_| newest.version != self.schema_noted) else { return };
+        self.schema_noted = newest.version;
+        if self.identity.get().is_none() {
+            return;
+        }
+        let users = SchemaRows::of_tables(catalog.tables().map(|table| &**table).filter(|table| !table.is_system()));
+        match serde_json::to_value(&users) {
+            Ok(rows) => self.pipeline.ledger_mut().set_meta(META_SCHEMA, rows),
+            Err(error) => tracing::warn!(%error, "the schema cannot be kept"),
+        }
+    }
+
+    /// Begins to send as soon as it is known who the node is: events carry its id.
+    fn begin_if_known(&mut self) -> anyhow::Result<()> {
+        let live = self.identity.get().map(Identity::of);
+        let Some(identity) = Identity::decide(&self.config, live, Identity::stored(self.pipeline.ledger()))? else { return Ok(()) };
+        identity.store(self.pipeline.ledger_mut());
+        let Identity { node, cluster } = identity;
+        let sink = sinks::open(&self.config, self.pipeline.ledger().meta(META_SINK))?;
+        let shipper = sinks::shipper(&self.config, sink, &node, &cluster, self.metrics.clone())?;
+        self.node.set(&node);
+        self.pipeline.begin(shipper)?;
+        let read = if settings(&self.config).synced { "synced, up to the node's last sync" } else { "marked, about 100 ms behind a write" };
+        tracing::info!(cluster = Some(cluster.as_str()).filter(|name| !name.is_empty()), read, "sending begins");
+        self.status.update(|status| {
+            status.node = Some(node);
+            status.cluster = Some(cluster);
+        });
+        Ok(())
+    }
+
+    /// Says what the drain leaves behind.
+    fn drained(&self) -> Exit {
+        let (delivered, before) = (self.pipeline.delivered(), self.pipeline.delivered_ever());
+        for name in self.pipeline.kept_open() {
+            tell(&format!("{name}.log is still written to: delivered up to what it shows, and kept"));
+        }
+        if delivered == 0 && before > 0 {
+            let dir = self.config.state.dir.display();
+            tell(&format!("nothing new: {before} events were delivered before; remove {dir} to see them again"));
+        } else {
+            tell(&format!("{delivered} events delivered"));
+        }
+        let (parked, quarantined) = self.pipeline.set_aside();
+        if parked > 0 || quarantined > 0 {
+            let dir = self.config.state.dir.display();
+            complain(&format!("kept aside in {dir}: {parked} parked entries, {quarantined} quarantined segments"));
+        }
+        if self.pipeline.has_lost() {
+            return fail(Exit::Promise, &anyhow!("bytes are lost: the log above names the segments"));
+        }
+        Exit::Done
+    }
+
+    /// Says why the drain did not come to its end.
+    fn out_of_time(&self) -> Exit {
+        let status = self.status.snapshot();
+        let (delivered, why) = (self.pipeline.delivered(), status.reason.unwrap_or_else(|| "there was too much for it".into()));
+        fail(Exit::Unavailable, &anyhow!("--timeout has passed: {delivered} events delivered, the rest stays in its segments ({why})"))
+    }
+}
+
+/// What the node's own configuration says, if it may be read. The node decides; that it differs from ours is only said.
+fn node_settings(config: &Config) -> NodeSettings {
+    let Some(path) = &config.source.cassandra_yaml else { return NodeSettings::default() };
+    let file = path.display();
+    match NodeSettings::load(path) {
+        Ok(settings) => {
+            if let Some(problem) = settings.problem(&config.source.cdc_raw) {
+                tracing::warn!(%file, "{problem}");
+            }
+            settings
+        }
+        Err(error) => {
+            tracing::warn!(%file, "source.cassandra_yaml is not compared with: {}", with_causes(&error));
+            NodeSettings::default()
+        }
+    }
+}
+
+/// Where the catalog comes from: a file at once, what the node said in a former run, the node as soon as it answers; the later over
+/// the earlier.
+fn follow_schema(
+    config: &Config,
+    file: Option<Catalog>,
+    kept: Option<&serde_json::Value>,
+    runtime: &Runtime,
+    exchange: &Arc<Exchange>,
+) -> (Tables, Arc<OnceLock<NodeIdentity>>) {
+    let live = !config.schema.cql.contact_points.is_empty();
+    let kept = kept.filter(|_| live).and_then(|rows| SchemaRows::deserialize(rows).ok());
+    let is_known = file.is_some() || kept.is_some() || !live;
+    let mut known = file.unwrap_or_else(Catalog::builtin);
+    known.merge(kept.map(|rows| rows.resolve().catalog).unwrap_or_default());
+    if is_known {
+        exchange.publish(known.clone());
+    }
+    let identity = if live { shell::follow_schema(runtime, &config.schema.cql, known, exchange.clone()) } else { Arc::default() };
+    (Tables::new(exchange.clone(), live, config.schema.wait), identity)
+}
+
+fn folders(config: &Config, state: &StateDir, sync_period: Duration) -> Folders {
+    Folders {
+        cdc_raw: config.source.cdc_raw.clone(),
+        spool: state.spool(),
+        quarantine: state.quarantine(),
+        commitlog: config.source.commitlog.clone(),
+        finished: match config.source.finished {
+            config::Finished::Delete => Finished::Delete,
+            config::Finished::Keep => Finished::Keep,
+        },
+        sync_period,
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        synced: config.source.read == config::ReadMode::Synced,
+        poll_min: config.source.poll_min,
+        poll_max: config.source.poll_max,
+        rescan: config.source.rescan,
+    }
+}

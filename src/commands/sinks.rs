@@ -1,0 +1,45 @@
+//! From the configuration to a sink and what is put before it.
+
+use ringtail::config::{self, Config, SinkTo};
+use ringtail::envelope::{Envelope, EnvelopeSettings, PartitionBy, TopicTemplate};
+use ringtail::pipeline::Shipper;
+use ringtail::progress::{Limits, Window};
+use ringtail::sink::{FileSink, KafkaSink, Sink, SinkError, StdoutSink};
+use ringtail::telemetry::Metrics;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Opens the configured sink. `state` is what it asked to be remembered.
+pub fn open(config: &Config, state: Option<&serde_json::Value>) -> Result<Box<dyn Sink>, SinkError> {
+    Ok(match &config.sink.to {
+        SinkTo::Stdout => Box::new(StdoutSink::stdout()),
+        SinkTo::File(path) => Box::new(FileSink::open(path, state)?),
+        SinkTo::Kafka(properties) => Box::new(KafkaSink::new(&kafka_properties(properties), window(config))?),
+    })
+}
+
+/// Puts a sink behind the configured envelope and filter.
+pub fn shipper(config: &Config, sink: Box<dyn Sink>, node: &str, cluster: &str, metrics: Arc<Metrics>) -> anyhow::Result<Shipper> {
+    let settings = EnvelopeSettings {
+        node: node.into(),
+        prefix: config.topics.prefix.clone(),
+        topic: TopicTemplate::parse(&config.topics.name)?,
+        cluster: cluster.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        partition_by: match config.topics.partition_by {
+            config::PartitionBy::PartitionKey => PartitionBy::PartitionKey,
+            config::PartitionBy::RecordKey => PartitionBy::RecordKey,
+        },
+    };
+    let window = Window::new(Limits::events(config.sink.window));
+    Ok(Shipper::new(sink, window, Envelope::new(settings), config.tables.clone(), metrics))
+}
+
+/// librdkafka's properties as the sink takes them.
+pub fn kafka_properties(properties: &config::KafkaProperties) -> BTreeMap<String, String> {
+    properties.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn window(config: &Config) -> u32 {
+    u32::try_from(config.sink.window).unwrap_or(u32::MAX)
+}

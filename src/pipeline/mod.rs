@@ -1,0 +1,439 @@
+//! The loop: from the folder to the sink, and from the sink back to the folder.
+//!
+//! One thread, one turn after the other. A turn looks at the folder when it is time or something has changed, reads entries
+//! below the horizon, hands their events to the sink until it or the window is full, takes in what has arrived, saves the
+//! ledger when that is due, and ends segments of which everything is durable. Nothing in a turn blocks for longer than a
+//! poll of the sink.
+//!
+//! ```text
+//! look ─► tails ─► read ─► entry ─► ship ═══► sink
+//!   ▲                                          │ reports
+//!   └── finish ◄── ledger saved ◄── window ◄───┘
+//! ```
+//!
+//! What happens when something fails is decided here and nowhere else:
+//!
+//! | what | what we do | what moves |
+//! |---|---|---|
+//! | a table or column that is not known | ask for a newer schema, wait `schema.wait`, then park the entry | the watermark, once it is parked |
+//! | a mutation that cannot be decoded, an event the other side refuses | park it | the same |
+//! | a range that cannot be read | note it, go on behind it, keep the whole file | the watermark |
+//! | an encrypted segment without its key | wait, unready; later segments wait too; read the keystore again | nothing |
+//! | a segment that cannot be read | keep the whole file, go on with the next | – |
+//! | a failed delivery | forget what is in flight, read again from the durable checkpoint | nothing |
+//! | a topic that is missing, or not allowed | wait, unready | nothing |
+//! | the ledger cannot be saved, the folder cannot be listed | end, naming it | nothing |
+
+mod clock;
+mod entry;
+mod error;
+mod finish;
+mod keyring;
+mod lag;
+mod look;
+mod park;
+mod read;
+mod replay;
+mod report;
+mod ship;
+mod tables;
+mod tail;
+
+pub use clock::Clock;
+pub use error::Fatal;
+pub use replay::{Replayed, replay};
+pub use ship::Shipper;
+pub use tables::{Exchange, Tables};
+
+use crate::cdc_raw::{Finished, Folders, Inventory, Watch};
+use crate::checkpoint::{Ledger, SegmentKey, SegmentState, UnixMillis};
+use crate::keystore::Keystore;
+use crate::progress::DeliveredTo;
+use crate::telemetry::{Metrics, SharedStatus};
+use entry::Pending;
+use keyring::Keyring;
+use park::Parked;
+use read::Pass;
+use report::Reporting;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Duration, Instant};
+use tail::Tail;
+
+/// How often the ledger is saved while events arrive.
+const SAVE_INTERVAL: Duration = Duration::from_millis(100);
+/// How often records that are old enough go.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
+/// How long a stop waits for what is in flight.
+const STOP_WAIT: Duration = Duration::from_secs(4);
+
+/// What of the configuration the loop goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Whether growing segments are read up to `_cdc.idx` only (`source.read: synced`).
+    pub synced: bool,
+    /// Shortest wait between two looks at a growing segment.
+    pub poll_min: Duration,
+    /// Longest wait, when nothing happens.
+    pub poll_max: Duration,
+    /// How often the folder is listed whatever the watcher said.
+    pub rescan: Duration,
+}
+
+/// What the loop works with.
+pub struct Parts {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Where segments come from and go.
+    pub folders: Folders,
+    /// The folder of parked entries, and its limit in bytes.
+    pub parked: (PathBuf, u64),
+    /// `state.spool.limit`, for the endpoints.
+    pub spool_limit: u64,
+    /// Schemas.
+    pub tables: Tables,
+    /// Where the keys of encrypted segments are.
+    pub keystore: Option<Keystore>,
+    /// For the endpoints.
+    pub metrics: Arc<Metrics>,
+    /// For the endpoints.
+    pub status: SharedStatus,
+    /// The machine's, but in tests.
+    pub clock: Clock,
+}
+
+/// The agent's loop.
+pub struct Pipeline {
+    settings: Settings,
+    ledger: Ledger,
+    inventory: Inventory,
+    tables: Tables,
+    keyring: Keyring,
+    shipper: Option<Shipper>,
+    parked: Parked,
+    tails: BTreeMap<SegmentKey, Tail>,
+    pending: Option<Pending>,
+    /// None under a manual clock.
+    watch: Option<Watch>,
+    woken: Receiver<()>,
+    finished: Finished,
+    metrics: Arc<Metrics>,
+    status: SharedStatus,
+    schedule: Schedule,
+    /// When a segment first showed two sections with entries: what makes older ones final.
+    succeeding: BTreeMap<SegmentKey, Instant>,
+    /// Segments whose files cannot be read as a whole and do not change any more, and why.
+    unreadable: BTreeMap<SegmentKey, String>,
+    /// Those that cannot be read, and may be only half written.
+    doubtful: BTreeSet<SegmentKey>,
+    drain: Option<BTreeSet<SegmentKey>>,
+    /// Whether the last pass read everything below the horizon.
+    read_all: bool,
+    /// Why nothing moves, for readiness.
+    obstacle: Option<String>,
+    /// Why the folder cannot be looked at.
+    folder_obstacle: Option<String>,
+    /// The last that was said of a missing key.
+    missing_key: Option<String>,
+    reporting: Reporting,
+    cdc_raw_bytes: u64,
+    spool_limit: u64,
+    /// Whether bytes were found lost in this run.
+    lost: bool,
+    delivered: u64,
+}
+
+#[derive(Debug)]
+struct Schedule {
+    clock: Clock,
+    now: Instant,
+    unix: UnixMillis,
+    next_look: Instant,
+    looks: u32,
+    last_save: Instant,
+    pause: Duration,
+    /// When an entry was last read.
+    moved_at: Instant,
+    rewinds: u32,
+    retry_at: Option<Instant>,
+    next_report: Instant,
+    next_prune: Instant,
+}
+
+impl Pipeline {
+    /// Puts the parts together and takes in what the spool holds from former runs.
+    ///
+    /// # Errors
+    /// The spool or the ledger cannot be read.
+    pub fn new(settings: Settings, parts: Parts) -> Result<Pipeline, Fatal> {
+        let (dir, limit) = parts.parked;
+        let parked = open_parked(&dir, limit)?;
+        let (wake, woken) = sync_channel(1);
+        let watch = (!parts.clock.is_manual()).then(|| Watch::start(&parts.folders.cdc_raw, wake));
+        let finished = parts.folders.finished;
+        let (inventory, found) = Inventory::open(parts.folders, &parts.ledger)?;
+        let mut pipeline = Pipeline {
+            settings,
+            ledger: parts.ledger,
+            inventory,
+            tables: parts.tables,
+            keyring: Keyring::new(parts.keystore),
+            shipper: None,
+            parked,
+            tails: BTreeMap::new(),
+            pending: None,
+            watch,
+            woken,
+            finished,
+            metrics: parts.metrics,
+            status: parts.status,
+            schedule: Schedule::new(parts.clock),
+            succeeding: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
+            doubtful: BTreeSet::new(),
+            drain: None,
+            read_all: false,
+            obstacle: None,
+            folder_obstacle: None,
+            missing_key: None,
+            reporting: Reporting::default(),
+            cdc_raw_bytes: 0,
+            spool_limit: parts.spool_limit,
+            lost: false,
+            delivered: 0,
+        };
+        pipeline.name_unacknowledged();
+        for found in found {
+            pipeline.take_in(found)?;
+        }
+        Ok(pipeline)
+    }
+
+    /// Gives the loop somewhere to send to. Until then it only links segments into the spool.
+    ///
+    /// # Errors
+    /// The ledger cannot be saved.
+    pub fn begin(&mut self, mut shipper: Shipper) -> Result<(), Fatal> {
+        let began = |key: &SegmentKey| self.ledger.get(*key).filter(|record| record.delivered_to != DeliveredTo::default());
+        for (key, record) in self.tails.keys().filter_map(|key| Some((key, began(key)?))) {
+            shipper.window.resume(key.id, record.delivered_to);
+        }
+        // Before anything is sent: a file sink that does not know its file again cannot tell what a crash tore from what was there.
+        note_sink(&mut self.ledger, &shipper);
+        self.shipper = Some(shipper);
+        Ok(self.ledger.save()?)
+    }
+
+    /// Whether [`Pipeline::begin`] was called.
+    pub fn has_begun(&self) -> bool {
+        self.shipper.is_some()
+    }
+
+    /// Takes what is present now as all there is to do: see [`Pipeline::is_drained`].
+    ///
+    /// # Errors
+    /// As [`Pipeline::turn`].
+    pub fn drain(&mut self) -> Result<(), Fatal> {
+        self.look()?;
+        self.drain = Some(self.inventory.segments().map(|segment| segment.key()).collect());
+        Ok(())
+    }
+
+    /// One turn of the loop.
+    ///
+    /// # Errors
+    /// [`Fatal`]: what ends the process.
+    pub fn turn(&mut self) -> Result<(), Fatal> {
+        self.schedule.tick();
+        self.status.tick();
+        if self.is_look_due() {
+            self.look()?;
+        }
+        let pass = self.read()?;
+        self.read_all = pass == Pass::Complete;
+        self.arrivals(self.wait_after(pass))?;
+        self.save_if_due()?;
+        self.finish()?;
+        self.prune_if_due()?;
+        self.report(false);
+        Ok(())
+    }
+
+    /// Stops reading, waits for what is in flight, saves. Nothing is lost by leaving earlier: it is sent again.
+    ///
+    /// # Errors
+    /// As [`Pipeline::turn`].
+    pub fn stop(&mut self) -> Result<(), Fatal> {
+        let until = self.schedule.clock.now() + STOP_WAIT;
+        while self.shipper.as_ref().is_some_and(|shipper| shipper.window.unarrived() > 0) && self.schedule.clock.now() < until {
+            self.schedule.tick();
+            self.arrivals(Duration::from_millis(20))?;
+        }
+        self.save()?;
+        self.finish()?;
+        self.report(true);
+        Ok(())
+    }
+
+    /// Events that arrived in this run.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Events that arrived in all runs that this ledger knows of.
+    pub fn delivered_ever(&self) -> u64 {
+        self.ledger.meta(META_EVENTS).and_then(serde_json::Value::as_u64).unwrap_or(0)
+    }
+
+    /// Whether bytes were found lost in this run.
+    pub fn has_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Entries that are parked, and files in quarantine.
+    pub fn set_aside(&self) -> (u64, usize) {
+        (self.parked.entries(), self.ledger.live().filter(|(_, record)| record.state() == SegmentState::Quarantined).count())
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The ledger, for what the caller keeps there.
+    pub fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// Takes in what has arrived; a failed delivery sends everything back to the durable checkpoint.
+    fn arrivals(&mut self, wait: Duration) -> Result<(), Fatal> {
+        let Some(shipper) = &mut self.shipper else {
+            std::thread::sleep(wait);
+            return Ok(());
+        };
+        let arrivals = shipper.poll(wait)?;
+        self.delivered += arrivals.delivered as u64;
+        if arrivals.delivered > 0 && self.schedule.rewinds > 0 {
+            tracing::info!(attempts = self.schedule.rewinds, "delivering again");
+            self.schedule.rewinds = 0;
+        }
+        match arrivals.failed {
+            None => Ok(()),
+            Some(failure) => self.rewind(&failure.to_string()),
+        }
+    }
+
+    /// Back to the durable checkpoint: every tail is read again from its header, and what has arrived is not sent again.
+    fn rewind(&mut self, reason: &str) -> Result<(), Fatal> {
+        self.save()?;
+        self.schedule.rewinds += 1;
+        let pause = self.settings.poll_max.max(Duration::from_millis(100)) * self.schedule.rewinds.min(40);
+        self.schedule.retry_at = Some(self.schedule.now + pause);
+        // Said when it begins; the attempts that follow are a matter of readiness, until one succeeds.
+        if self.schedule.rewinds == 1 {
+            tracing::warn!("{reason}; what is not durable is sent again until it arrives");
+            self.status.note_error(reason);
+        }
+        tracing::debug!(reason, attempt = self.schedule.rewinds, "sending again from the durable checkpoint");
+        self.reporting.failure = reason.to_owned();
+        if let Some(shipper) = &mut self.shipper {
+            shipper.rewind()?;
+        }
+        self.pending = None;
+        self.obstacle = None;
+        let keys: Vec<SegmentKey> = self.tails.keys().copied().collect();
+        for key in keys {
+            self.open_tail(key)?;
+        }
+        Ok(())
+    }
+
+    fn prune_if_due(&mut self) -> Result<(), Fatal> {
+        if self.schedule.now < self.schedule.next_prune {
+            return Ok(());
+        }
+        self.schedule.next_prune = self.schedule.now + PRUNE_INTERVAL;
+        let pruned = self.ledger.prune(self.schedule.unix)?;
+        if pruned > 0 {
+            tracing::info!(pruned, "records of segments that were finished long ago are gone");
+        }
+        Ok(())
+    }
+
+    fn save_if_due(&mut self) -> Result<(), Fatal> {
+        let half_full = self.shipper.as_ref().is_some_and(|shipper| shipper.window.half_full());
+        if half_full || self.schedule.now.duration_since(self.schedule.last_save) >= SAVE_INTERVAL {
+            self.save()?;
+        }
+        Ok(())
+    }
+
+    /// The checkpoint. What it covers leaves the window when it is durable, and not before.
+    fn save(&mut self) -> Result<(), Fatal> {
+        self.schedule.last_save = self.schedule.now;
+        let Some(shipper) = &mut self.shipper else { return Ok(self.ledger.save()?) };
+        let progress = shipper.window.take_progress();
+        for (segment, to) in &progress.segments {
+            if let Some(key) = key_of(&self.tails, *segment) {
+                self.ledger.advance(key, *to)?;
+            }
+        }
+        if !progress.segments.is_empty() {
+            let ever = self.ledger.meta(META_EVENTS).and_then(serde_json::Value::as_u64).unwrap_or(0);
+            let arrived = shipper.take_arrived();
+            self.ledger.set_meta(META_EVENTS, (ever + arrived).into());
+        }
+        note_sink(&mut self.ledger, shipper);
+        self.ledger.save()?;
+        shipper.window.durable(progress.mark);
+        Ok(())
+    }
+}
+
+/// Meta value: events that arrived in all runs.
+const META_EVENTS: &str = "events";
+/// Meta value: what the sink asked to be remembered.
+pub const META_SINK: &str = "sink";
+
+fn note_sink(ledger: &mut Ledger, shipper: &Shipper) {
+    if let Some(state) = shipper.sink().state() {
+        ledger.set_meta(META_SINK, state);
+    }
+}
+
+/// The key of a segment that is being read. Two contents of one id are never read at once.
+fn key_of(tails: &BTreeMap<SegmentKey, Tail>, id: crate::position::SegmentId) -> Option<SegmentKey> {
+    tails.range(SegmentKey::first(id)..).next().map(|(key, _)| *key).filter(|key| key.id == id)
+}
+
+fn open_parked(dir: &Path, limit: u64) -> Result<Parked, Fatal> {
+    Parked::open(dir, limit).map_err(|source| Fatal::Io { action: "list", path: dir.to_owned(), source })
+}
+
+impl Schedule {
+    fn new(clock: Clock) -> Schedule {
+        let now = clock.now();
+        Schedule {
+            now,
+            unix: clock.unix(),
+            next_look: now,
+            looks: 0,
+            last_save: now,
+            pause: Duration::ZERO,
+            moved_at: now,
+            rewinds: 0,
+            retry_at: None,
+            next_report: now,
+            next_prune: now,
+            clock,
+        }
+    }
+
+    /// Looks at the clock: once a turn, so that a turn happens at one time.
+    fn tick(&mut self) {
+        self.now = self.clock.now();
+        self.unix = self.clock.unix();
+    }
+}

@@ -1,0 +1,261 @@
+//! One entry on its way out: from a decoded mutation to records in the sink's hands.
+
+use crate::config::TableFilter;
+use crate::envelope::{Envelope, Record, Topic};
+use crate::event::{self, ChangeEvent, Operation, ProjectError};
+use crate::mutation::Mutation;
+use crate::position::CommitLogPosition;
+use crate::progress::{EventPlace, Ticket, Window};
+use crate::schema::{Catalog, TableKind, TableMetadata};
+use crate::sink::{DeliveryFailure, DeliveryReport, SendError, Sink, SinkError};
+use crate::telemetry::Metrics;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where an event stands: what a refusal is remembered by across a rewind.
+pub type EventKey = (CommitLogPosition, u32);
+
+/// What has become of the events of a mutation.
+#[derive(Debug)]
+pub enum Shipped {
+    /// All that are published are in the sink's hands.
+    Done {
+        /// Whether the mutation had an event to publish.
+        published: bool,
+        /// How many events it has, published or not.
+        events: u32,
+    },
+    /// The sink or the window has no room. Go on with this ordinal.
+    Blocked {
+        /// The first event not handed over.
+        ordinal: u32,
+        /// Why.
+        why: Blocked,
+    },
+    /// The other side will never take this event. It has to be parked, then go on with the next.
+    Refused {
+        /// The event.
+        ordinal: u32,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why nothing more can be handed over now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Blocked {
+    /// The window or the sink is full: what is in flight has to arrive first.
+    Full,
+    /// The topic does not exist.
+    UnknownTopic(Topic),
+    /// Not allowed.
+    Unauthorized(String),
+}
+
+/// What reports have told.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Arrivals {
+    /// Events that arrived.
+    pub delivered: usize,
+    /// The first failure that calls for a rewind, if there was one.
+    pub failed: Option<DeliveryFailure>,
+}
+
+/// Takes decoded mutations to the sink.
+pub struct Shipper {
+    sink: Box<dyn Sink>,
+    /// What is on its way.
+    pub window: Window,
+    envelope: Envelope,
+    filter: TableFilter,
+    metrics: Arc<Metrics>,
+    in_flight: HashMap<Ticket, InFlight>,
+    refused: HashMap<EventKey, String>,
+    parked: HashSet<EventKey>,
+    arrived: u64,
+    reports: Vec<DeliveryReport>,
+}
+
+struct InFlight {
+    key: EventKey,
+    keyspace: String,
+    table: String,
+    operation: Operation,
+    bytes: u64,
+}
+
+impl Shipper {
+    /// Ships into `sink`.
+    pub fn new(sink: Box<dyn Sink>, window: Window, envelope: Envelope, filter: TableFilter, metrics: Arc<Metrics>) -> Self {
+        Shipper {
+            sink,
+            window,
+            envelope,
+            filter,
+            metrics,
+            in_flight: HashMap::new(),
+            refused: HashMap::new(),
+            parked: HashSet::new(),
+            arrived: 0,
+            reports: Vec::new(),
+        }
+    }
+
+    /// Hands over the events of `mutation` from ordinal `from` on. `ts_ms` is the time of the events, or theirs if `None`.
+    ///
+    /// # Errors
+    /// [`ProjectError`]: the mutation cannot be taken apart into events.
+    pub fn ship(
+        &mut self,
+        at: CommitLogPosition,
+        file: &str,
+        mutation: &Mutation<'_>,
+        from: u32,
+        ts_ms: Option<i64>,
+    ) -> Result<Shipped, ProjectError> {
+        let projection = event::project(at, mutation)?;
+        if from == 0 && projection.empty_rows > 0 {
+            self.metrics.filtered("empty", u64::from(projection.empty_rows));
+        }
+        let mut published = false;
+        for event in &projection.events {
+            if let Some(rule) = self.left_out(event.update.table) {
+                if event.ordinal >= from {
+                    self.metrics.filtered(rule, 1);
+                }
+                continue;
+            }
+            published = true;
+            if event.ordinal < from || self.parked.contains(&(at, event.ordinal)) {
+                continue;
+            }
+            if let Some(stopped) = self.event(event, file, ts_ms) {
+                return Ok(stopped);
+            }
+        }
+        Ok(Shipped::Done { published, events: u32::try_from(projection.events.len()).unwrap_or(u32::MAX) })
+    }
+
+    /// Begins the series of every table that is published.
+    pub fn show_tables(&self, catalog: &Catalog) {
+        for table in catalog.tables().filter(|table| self.left_out(table).is_none()) {
+            self.metrics.table_seen(&table.keyspace, &table.name);
+        }
+    }
+
+    /// Whether `mutation` has an event that is published.
+    pub fn publishes(&self, at: CommitLogPosition, mutation: &Mutation<'_>) -> bool {
+        event::project(at, mutation)
+            .is_ok_and(|projection| projection.events.iter().any(|event| self.left_out(event.update.table).is_none()))
+    }
+
+    /// The rule that leaves the table out, if any does: the label of `ringtail_filtered_total`.
+    fn left_out(&self, table: &TableMetadata) -> Option<&'static str> {
+        if table.is_system() || table.kind == TableKind::View {
+            Some("system")
+        } else if !table.cdc {
+            Some("cdc")
+        } else {
+            (!self.filter.allows(&table.keyspace, &table.name)).then_some("tables")
+        }
+    }
+
+    fn event(&mut self, event: &ChangeEvent<'_>, file: &str, ts_ms: Option<i64>) -> Option<Shipped> {
+        let key = (event.at, event.ordinal);
+        if let Some(reason) = self.refused.get(&key) {
+            return Some(Shipped::Refused { ordinal: event.ordinal, reason: reason.clone() });
+        }
+        let blocked = |why| Some(Shipped::Blocked { ordinal: event.ordinal, why });
+        let record = self.envelope.encode(event, file, ts_ms.unwrap_or(event.timestamp.0.div_euclid(1000)));
+        let bytes = record_bytes(&record);
+        if !self.window.has_room(bytes) {
+            return blocked(Blocked::Full);
+        }
+        let ticket = self.window.next_ticket();
+        match self.sink.send(&record, ticket) {
+            Ok(()) => {}
+            Err(SendError::Full) => return blocked(Blocked::Full),
+            Err(SendError::UnknownTopic(topic)) => return blocked(Blocked::UnknownTopic(topic)),
+            Err(SendError::Unauthorized(reason)) => return blocked(Blocked::Unauthorized(reason)),
+            Err(SendError::Refused(reason)) => return Some(Shipped::Refused { ordinal: event.ordinal, reason }),
+        }
+        let place = EventPlace { segment: event.at.segment, position: event.at.position, ordinal: event.ordinal, bytes };
+        self.window.issue(place);
+        let table = event.update.table;
+        let flight =
+            InFlight { key, keyspace: table.keyspace.clone(), table: table.name.clone(), operation: event.change.operation(), bytes };
+        self.in_flight.insert(ticket, flight);
+        None
+    }
+
+    /// The entry that ends here needs no further event.
+    pub fn passed(&mut self, at: CommitLogPosition) {
+        self.window.passed(at.segment, at.position);
+    }
+
+    /// The event lies in `parked/`, durable: it is not sent any more.
+    pub fn parked(&mut self, key: EventKey) {
+        self.refused.remove(&key);
+        self.parked.insert(key);
+    }
+
+    /// Takes in what has arrived, waiting up to `wait` if nothing has.
+    ///
+    /// # Errors
+    /// What ends the process.
+    pub fn poll(&mut self, wait: Duration) -> Result<Arrivals, SinkError> {
+        let mut reports = std::mem::take(&mut self.reports);
+        let result = self.sink.poll(wait, &mut reports);
+        let mut arrivals = Arrivals::default();
+        for report in reports.drain(..) {
+            self.report(report, &mut arrivals);
+        }
+        self.reports = reports;
+        result.map(|()| arrivals)
+    }
+
+    fn report(&mut self, report: DeliveryReport, arrivals: &mut Arrivals) {
+        let Some(flight) = self.in_flight.remove(&report.ticket) else { return };
+        match report.result {
+            Ok(()) => {
+                arrivals.delivered += 1;
+                self.arrived += 1;
+                self.window.acknowledge(report.ticket);
+                self.metrics.event(&flight.keyspace, &flight.table, flight.operation.letter(), flight.bytes);
+            }
+            Err(failure) => {
+                if let DeliveryFailure::Refused(reason) = &failure {
+                    self.refused.insert(flight.key, reason.clone());
+                }
+                arrivals.failed.get_or_insert(failure);
+            }
+        }
+    }
+
+    /// Forgets everything in flight. The reader goes back to the durable checkpoint and sends it again; what was refused is
+    /// remembered and will be parked instead.
+    ///
+    /// # Errors
+    /// What ends the process.
+    pub fn rewind(&mut self) -> Result<(), SinkError> {
+        self.in_flight.clear();
+        self.window.reset();
+        self.sink.reset()
+    }
+
+    /// How many events have arrived since this was last asked.
+    pub fn take_arrived(&mut self) -> u64 {
+        std::mem::take(&mut self.arrived)
+    }
+
+    /// The sink.
+    pub fn sink(&self) -> &dyn Sink {
+        &*self.sink
+    }
+}
+
+fn record_bytes(record: &Record) -> u64 {
+    let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    (record.key.len() + record.value.as_ref().map_or(0, Vec::len) + headers) as u64
+}
