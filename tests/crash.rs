@@ -1,0 +1,207 @@
+//! The real binary, killed at any moment, loses nothing: SIGKILL again and again while a node writes, one state folder over all of it.
+//!
+//! `RINGTAIL_KILLS` (50) and `RINGTAIL_SEED` change the run. A failure prints the seed; the kills still come when they come.
+#![cfg(feature = "agent")]
+// Clippy knows tests, but not the helpers of tests in files of their own: here an index out of bounds is a failed test.
+#![allow(clippy::indexing_slicing)]
+
+#[path = "crash/scene.rs"]
+mod scene;
+mod support;
+
+use ringtail::checkpoint::{CheckpointStore, Ending as Ended, SegmentState, SledStore};
+use ringtail::sink::faults::Choices;
+use scene::{Scene, WINDOW};
+use serde_json::value::RawValue;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::SystemTime;
+use support::expected::{Event, Expected, Reader, compare, parked, without_time};
+use support::node::{Node, Step, names};
+use support::plan::{Ending, Plan};
+use support::recorded::{Recorded, Recording};
+use support::segment::Layout;
+
+/// Kills for each time that the node writes all recordings.
+const KILLS_PER_ROUND: u64 = 6;
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
+}
+
+/// All that the node does: the recordings again and again, full, stopped or killed, with other choices each time.
+fn plan<'c>(recorded: &'c Recorded, seed: u64, rounds: u64) -> Plan<'c> {
+    let mut choices = Choices::new(seed ^ 0x5eed);
+    let mut plan = Plan::new(&recorded.catalog, seed, 1_800_000_000_000);
+    let sequence: Vec<&Recording> = (0..rounds).flat_map(|_| &recorded.segments).collect();
+    for (i, recording) in sequence.iter().enumerate() {
+        let next = sequence.get(i + 1).unwrap_or(recording);
+        let sections = Layout::of(&recording.bytes).sections.len() as u64;
+        let ending = match choices.below(4) {
+            // A log that a kill cut short has bytes behind its last marker: it ends by a kill here too, at the latest.
+            _ if recording.name.contains("unclean") => Ending::Kill(sections as usize - choices.below(3) as usize),
+            0 => Ending::Kill(choices.below(sections + 1) as usize),
+            1 => Ending::Stop,
+            _ => Ending::Full,
+        };
+        plan.segment(&recording.bytes, ending, &next.bytes);
+    }
+    plan.end();
+    plan
+}
+
+/// What each segment must give, in the order of their ids.
+fn expect(recorded: &Recorded, plan: &Plan<'_>) -> Expected {
+    let none = |_: &Event| false;
+    let mut reader = Reader::new(&recorded.catalog, &none);
+    let mut all = Expected::default();
+    for content in plan.contents.values() {
+        let one = reader.read(content.name, &content.bytes).unwrap_or_else(|error| panic!("{}: {error}", content.name));
+        assert_eq!(one.damages, 0, "{} is whole", content.name);
+        all.events.extend(one.events);
+        all.parked.extend(one.parked);
+    }
+    all
+}
+
+/// The lines of the sink's file, and where each of them begins.
+fn lines(path: &Path) -> Vec<(u64, Event)> {
+    let text = fs::read_to_string(path).expect("whole lines of text");
+    let mut at = 0;
+    text.split_inclusive('\n')
+        .map(|line| {
+            let start = at;
+            at += line.len() as u64;
+            (start, parse(line).unwrap_or_else(|error| panic!("byte {start} of the sink's file: {error}")))
+        })
+        .collect()
+}
+
+fn parse(line: &str) -> Result<Event, serde_json::Error> {
+    #[derive(serde::Deserialize)]
+    struct Line<'a> {
+        topic: String,
+        partition_key: String,
+        #[serde(borrow)]
+        key: &'a RawValue,
+        #[serde(borrow)]
+        value: &'a RawValue,
+        headers: BTreeMap<String, String>,
+    }
+    let line: Line<'_> = serde_json::from_str(line)?;
+    let byte = |at: usize| u8::from_str_radix(&line.partition_key[at..at + 2], 16).expect("hex");
+    Ok(Event {
+        id: line.headers["ringtail.id"].clone(),
+        topic: line.topic,
+        partition: (0..line.partition_key.len()).step_by(2).map(byte).collect(),
+        content: [
+            line.key.get().as_bytes().to_vec(),
+            without_time(line.value.get().as_bytes()),
+            line.headers["ringtail.batch"].clone().into_bytes(),
+        ],
+    })
+}
+
+/// How many events each run repeated that stood in the file when it began. `runs` are the file's lengths at those moments.
+fn repeats_per_run(lines: &[(u64, Event)], runs: &[u64]) -> Vec<usize> {
+    let mut seen = BTreeSet::new();
+    let mut repeats = vec![0; runs.len()];
+    for (start, event) in lines {
+        let run = runs.partition_point(|length| length <= start) - 1;
+        if !seen.insert(&event.id) {
+            repeats[run] += 1;
+        }
+    }
+    repeats
+}
+
+#[test]
+fn the_recordings_hold_what_cassandras_own_reader_counted() {
+    let recorded = Recorded::all();
+    let none = |_: &Event| false;
+    let mut reader = Reader::new(&recorded.catalog, &none);
+    for recording in &recorded.segments {
+        let name = support::expected::name(u64::from_be_bytes(recording.bytes[4..12].try_into().expect("an id")));
+        let expected = reader.read(name, &recording.bytes).expect("a readable segment");
+
+        let of = |event: &Event| {
+            let batch = std::str::from_utf8(&event.content[2]).expect("text").split_once(';').expect("a position and an update");
+            let position = batch.0.split_once(':').expect("segment and position").1.parse().expect("a number");
+            (position, batch.1.split_once('/').expect("n of m").0.parse().expect("a number"))
+        };
+        let found: BTreeSet<(u32, u32)> = expected.events.iter().map(of).collect();
+
+        assert_eq!(found, recording.updates.iter().copied().collect(), "{}", recording.name);
+    }
+}
+
+#[test]
+fn i8_nothing_is_lost_or_disordered_and_little_is_repeated_across_kills() {
+    let kills = setting("RINGTAIL_KILLS").unwrap_or(50);
+    let time = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970").as_micros() as u64 % 1_000_000_000;
+    let seed = setting("RINGTAIL_SEED").unwrap_or_else(time);
+    println!("RINGTAIL_SEED={seed} RINGTAIL_KILLS={kills}");
+    let recorded = Recorded::all();
+    let plan = plan(&recorded, seed, kills.div_ceil(KILLS_PER_ROUND).max(2));
+    let expected = expect(&recorded, &plan);
+    let mut scene = Scene::new(seed, &recorded, plan);
+
+    let steps = scene.plan.steps.len().div_ceil(kills as usize + 1);
+    (0..kills).for_each(|_| scene.run_and_kill(steps));
+    scene.finish();
+
+    let agent = &scene.agent;
+    let lines = lines(&agent.out());
+    let verdict = compare(&expected.events, lines.iter().map(|(_, event)| event));
+    let repeats = repeats_per_run(&lines, &scene.runs);
+    println!(
+        "{kills} kills, {} segments, {} events, {} arrived again, at most {} in one run",
+        scene.plan.contents.len(),
+        expected.events.len(),
+        verdict.repeats,
+        repeats.iter().max().unwrap_or(&0)
+    );
+    if !verdict.problems.is_empty() {
+        let first: Vec<&str> = verdict.problems.iter().take(20).map(String::as_str).collect();
+        agent.fail(&format!("{} problems:\n{}", verdict.problems.len(), first.join("\n")));
+    }
+    assert!(repeats.iter().all(|repeats| *repeats <= WINDOW), "more than {WINDOW} repeats: {repeats:?}; {}", agent.name());
+    assert_eq!(names(&agent.state("spool")), Vec::<String>::new(), "{}", agent.name());
+    assert_eq!(names(&agent.state("quarantine")), Vec::<String>::new(), "{}", agent.name());
+    assert_eq!(parked(&agent.state("parked")), expected.parked, "{}", agent.name());
+    assert_all_finished(&agent.state("db"), &agent.name());
+    fs::remove_dir_all(&agent.root).expect("our own folder");
+}
+
+fn assert_all_finished(db: &Path, name: &str) {
+    let store = SledStore::open(db).expect("the ledger");
+    let mut records = 0;
+    let visited = store.visit(&mut |key, record| {
+        records += 1;
+        assert_eq!(record.state(), SegmentState::Finished(Ended::Deleted), "segment {key}; {name}");
+        assert!(record.is_covered(), "segment {key}; {name}");
+        ControlFlow::Continue(())
+    });
+    visited.expect("readable records");
+    assert!(records > 0, "the ledger knows no segment");
+}
+
+#[test]
+fn the_steps_of_a_segment_write_all_of_it() {
+    let recorded = Recorded::unpack(&["4.1.6/operations"]);
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let node = Node::new(dir.path());
+    let mut plan = Plan::new(&recorded.catalog, 1, 5000);
+    let id = plan.segment(&recorded.segments[0].bytes, Ending::Full, &recorded.segments[0].bytes);
+    for step in std::mem::take(&mut plan.steps) {
+        if !matches!(step, Step::Discard(_) | Step::Unlink(_)) {
+            node.perform(&plan.contents, &step);
+        }
+    }
+
+    let content = &plan.contents[&id];
+    assert_eq!(fs::read(node.link(content)).expect("the link"), content.bytes);
+    assert!(fs::read_to_string(node.index(content)).expect("the index").ends_with("\nCOMPLETED"));
+}

@@ -1,0 +1,53 @@
+//! The loop, single-threaded, over real folders: what arrives, what is kept, what is finished, whatever goes wrong.
+//!
+//! `RINGTAIL_SEEDS` (200) says how many seeds are run; `RINGTAIL_SEED` runs one.
+#![cfg(feature = "agent")]
+// Clippy knows tests, but not the helpers of tests in files of their own: here an index out of bounds is a failed test.
+#![allow(clippy::indexing_slicing)]
+
+#[path = "pipeline/damage.rs"]
+mod damage;
+#[path = "pipeline/ending.rs"]
+mod ending;
+#[path = "pipeline/flow.rs"]
+mod flow;
+#[path = "pipeline/log.rs"]
+mod log;
+#[path = "pipeline/model.rs"]
+mod model;
+#[path = "pipeline/parking.rs"]
+mod parking;
+#[path = "pipeline/rig.rs"]
+mod rig;
+mod support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use support::recorded::Recorded;
+use support::segment;
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
+}
+
+#[test]
+fn i8_every_seed_ends_with_everything_where_it_belongs() {
+    let recorded = Recorded::all();
+    let pool: Vec<Vec<Vec<u8>>> = recorded.segments.iter().map(|recording| segment::entries(&recording.bytes)).collect();
+    let seeds = match setting("RINGTAIL_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..setting("RINGTAIL_SEEDS").unwrap_or(200),
+    };
+    assert!(!seeds.is_empty());
+    let many = seeds.end - seeds.start >= 100;
+    let (mut failed, mut tally) = (Vec::new(), model::Tally::default());
+    for seed in seeds {
+        if catch_unwind(AssertUnwindSafe(|| model::run(seed, &recorded, &pool, &mut tally))).is_err() {
+            println!("failed: RINGTAIL_SEED={seed} cargo test --test pipeline i8_every_seed");
+            failed.push(seed);
+        }
+    }
+    assert!(failed.is_empty(), "failed seeds: {failed:?}");
+    if many {
+        tally.assert_complete();
+    }
+}

@@ -1,0 +1,198 @@
+//! What a segment must give, read at once by the library, and the comparison with what arrived.
+
+use super::node::names;
+use ringtail::commitlog::{Horizon, Item, SegmentError, SegmentName, SegmentReader};
+use ringtail::envelope::{Envelope, EnvelopeSettings, PartitionBy, Record, TopicTemplate};
+use ringtail::event::{self, ChangeEvent};
+use ringtail::mutation;
+use ringtail::position::{CommitLogPosition, SegmentId};
+use ringtail::schema::Catalog;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// `topics.prefix` of all these tests.
+pub const PREFIX: &str = "shop";
+/// `node.id` of all these tests.
+pub const NODE: &str = "n1";
+
+/// The envelope that the agent under test is configured with.
+pub fn envelope() -> Envelope {
+    Envelope::new(EnvelopeSettings {
+        node: NODE.into(),
+        prefix: PREFIX.to_owned(),
+        topic: TopicTemplate::default(),
+        cluster: String::new(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        partition_by: PartitionBy::PartitionKey,
+    })
+}
+
+/// An event as a consumer sees it. Equal ids mean equal events: all but the time of sending, which is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its identity.
+    pub id: String,
+    /// The topic.
+    pub topic: String,
+    /// The Cassandra partition key.
+    pub partition: Vec<u8>,
+    /// Key, value without the time of sending, and the second header.
+    pub content: [Vec<u8>; 3],
+}
+
+impl From<&Record> for Event {
+    fn from(record: &Record) -> Event {
+        let header = |name: &str| record.headers.iter().find(|(known, _)| *known == name).expect("the header").1.clone();
+        let value = record.value.as_deref().expect("a value");
+        Event {
+            id: header("ringtail.id"),
+            topic: record.topic.to_string(),
+            partition: record.partition_key.clone(),
+            content: [record.key.clone(), without_time(value), header("ringtail.batch").into_bytes()],
+        }
+    }
+}
+
+/// The value without its first member, `ts_ms`: the time of sending.
+pub fn without_time(value: &[u8]) -> Vec<u8> {
+    assert!(value.starts_with(b"{\"ts_ms\":"), "a value begins with the time of sending");
+    let comma = value.iter().position(|byte| *byte == b',').expect("more than one member");
+    value[comma + 1..].to_vec()
+}
+
+/// What becomes of a segment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// The events that arrive, in order.
+    pub events: Vec<Event>,
+    /// The entries that are parked: segment, position, and the ordinal of the event that was refused.
+    pub parked: BTreeSet<(u64, u32, Option<u32>)>,
+    /// Logical bytes of entries: delivered, filtered, parked.
+    pub bytes: [u64; 3],
+    /// How many ranges cannot be read.
+    pub damages: usize,
+    /// How many entries can.
+    pub entries: usize,
+}
+
+/// Reads segments at once.
+pub struct Reader<'c> {
+    catalog: &'c Catalog,
+    envelope: Envelope,
+    refused: &'c dyn Fn(&Event) -> bool,
+}
+
+impl<'c> Reader<'c> {
+    /// Decodes with `catalog`. `refused` says which events the other side never takes.
+    pub fn new(catalog: &'c Catalog, refused: &'c dyn Fn(&Event) -> bool) -> Reader<'c> {
+        Reader { catalog, envelope: envelope(), refused }
+    }
+
+    /// What becomes of the segment with this name and these bytes.
+    pub fn read(&mut self, name: SegmentName, bytes: &[u8]) -> Result<Expected, SegmentError> {
+        let mut reader = SegmentReader::open(bytes, Some(name))?;
+        let mut expected = Expected::default();
+        loop {
+            match reader.next(Horizon::Final)? {
+                Item::Entry(entry) => {
+                    let at = CommitLogPosition { segment: name.id, position: entry.end };
+                    self.entry(&name.log(), at, entry.body(), entry.frame.len() as u64, &mut expected);
+                }
+                Item::Damage(_) => expected.damages += 1,
+                Item::CaughtUp => panic!("a final segment is never caught up"),
+                Item::End => return Ok(expected),
+            }
+        }
+    }
+
+    fn entry(&mut self, file: &str, at: CommitLogPosition, body: &[u8], length: u64, expected: &mut Expected) {
+        expected.entries += 1;
+        let mut parked = BTreeSet::new();
+        let mut published = false;
+        let (mutation, whole) = match mutation::decode(body, self.catalog) {
+            Ok(mutation) => (mutation, true),
+            Err(incomplete) => (incomplete.leading, false),
+        };
+        for event in event::project(at, &mutation).expect("recorded range deletions pair").events {
+            if !event.update.table.is_published() {
+                continue;
+            }
+            published = true;
+            let arrives = self.event(file, &event);
+            if (self.refused)(&arrives) {
+                parked.insert((at.segment.0, at.position.0, Some(event.ordinal)));
+            } else {
+                expected.events.push(arrives);
+            }
+        }
+        if !whole {
+            parked.insert((at.segment.0, at.position.0, None));
+        }
+        let fate = if !parked.is_empty() { 2 } else { usize::from(!published) };
+        expected.bytes[fate] += length;
+        expected.parked.extend(parked);
+    }
+
+    fn event(&mut self, file: &str, event: &ChangeEvent<'_>) -> Event {
+        Event::from(&self.envelope.encode(event, file, 0))
+    }
+}
+
+/// What lies in `parked/`, in the same form; each entry has its note.
+pub fn parked(folder: &Path) -> BTreeSet<(u64, u32, Option<u32>)> {
+    let mut found = BTreeSet::new();
+    for name in names(folder) {
+        if let Some(name) = name.strip_suffix(".entry") {
+            assert!(folder.join(format!("{name}.json")).is_file(), "{name} has no note");
+            let parts: Vec<u64> = name.split('-').map(|part| part.parse().expect("a number")).collect();
+            found.insert((parts[0], parts[1] as u32, parts.get(2).map(|ordinal| *ordinal as u32)));
+        }
+    }
+    found
+}
+
+/// What was wrong with what arrived, at most a few of each kind; and how many events came again.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// Problems, in words.
+    pub problems: Vec<String>,
+    /// Events that arrived more than once, counted each time but the first.
+    pub repeats: usize,
+}
+
+/// Compares what arrived, in the order of arrival, with what must have: each event at least once, equal to itself each time, and
+/// per Cassandra partition in the order of the log once repeats are left out (I1, I8).
+pub fn compare<'e>(expected: &[Event], arrived: impl IntoIterator<Item = &'e Event>) -> Verdict {
+    let places: BTreeMap<&str, usize> = expected.iter().enumerate().map(|(place, event)| (event.id.as_str(), place)).collect();
+    assert_eq!(places.len(), expected.len(), "an id names one event");
+    let mut verdict = Verdict::default();
+    let mut seen = vec![false; expected.len()];
+    let mut last: BTreeMap<(&str, &[u8]), usize> = BTreeMap::new();
+    for event in arrived {
+        let Some(&place) = places.get(event.id.as_str()) else {
+            verdict.problems.push(format!("{} was never written, or is not to be published", event.id));
+            continue;
+        };
+        if *event != expected[place] {
+            verdict.problems.push(format!("{} arrived with other content than it has", event.id));
+        }
+        if std::mem::replace(&mut seen[place], true) {
+            verdict.repeats += 1;
+            continue;
+        }
+        let before = last.insert((&event.topic, &event.partition), place);
+        if let Some(before) = before.filter(|before| *before > place) {
+            verdict.problems.push(format!("{} arrived after {} of the same partition", event.id, expected[before].id));
+        }
+    }
+    let missing: Vec<&str> = expected.iter().zip(&seen).filter(|(_, seen)| !**seen).map(|(event, _)| event.id.as_str()).collect();
+    if let (Some(first), Some(end)) = (missing.first(), missing.last()) {
+        verdict.problems.push(format!("{} of {} events are missing, from {first} to {end}", missing.len(), expected.len()));
+    }
+    verdict
+}
+
+/// The name of a segment that Cassandra 4.0, 4.1 or 5.0 wrote.
+pub fn name(id: u64) -> SegmentName {
+    SegmentName { id: SegmentId(id), version: 7 }
+}

@@ -1,0 +1,24 @@
+//! What the integration tests share.
+
+// Every test binary compiles this module and uses its own part of it; an index out of bounds is a failed test.
+#![allow(dead_code, unused_imports, clippy::indexing_slicing)]
+
+pub mod fixture;
+pub mod lab;
+pub mod oracle;
+pub mod text;
+
+#[cfg(feature = "agent")]
+pub mod expected;
+#[cfg(feature = "agent")]
+pub mod node;
+#[cfg(feature = "agent")]
+pub mod plan;
+#[cfg(feature = "agent")]
+pub mod process;
+#[cfg(feature = "agent")]
+pub mod recorded;
+#[cfg(feature = "agent")]
+pub mod segment;
+
+pub use fixture::{Fixture, root, sets};
