@@ -227,6 +227,24 @@ fn health_turns_good_again_without_a_record_being_sent() {
 }
 
 #[test]
+fn probe_is_answered_by_a_broker_that_is_there_and_by_no_other() {
+    let mut scene = Scene::new(1, 10);
+    scene.wait_for_health(true).unwrap();
+    assert!(!scene.sink.answered_probe(), "nobody was asked");
+    scene.cluster.broker_down(-1).unwrap();
+    scene.wait_for_health(false).unwrap_err();
+    assert!(scene.sink.reachable().unwrap_err().starts_with("no broker answers at 127.0.0.1:"));
+
+    scene.sink.probe();
+    assert!(!scene.sink.answered_probe());
+    scene.cluster.broker_up(-1).unwrap();
+    scene.wait_for_health(true).unwrap();
+
+    assert!(scene.sink.answered_probe());
+    assert_eq!(scene.sink.reachable(), Ok(()));
+}
+
+#[test]
 fn passing_error_of_a_broker_is_not_a_failure() {
     let mut scene = Scene::new(1, 10);
     scene.cluster.request_errors(

@@ -294,6 +294,7 @@ fn settings(config: &Config) -> Settings {
     Settings {
         synced: config.source.read == config::ReadMode::Synced,
         poll_min: config.source.poll_min,
+        breaker: config.sink.breaker,
         poll_max: config.source.poll_max,
         rescan: config.source.rescan,
     }

@@ -191,7 +191,16 @@ fn sink(raw: &Raw) -> Result<Sink, ConfigError> {
         several => return Err(ConfigError::at("sink", format!("names {}; expected exactly one", several.join(" and ")))),
     };
     let window = usize::try_from(window).map_err(|_| ConfigError::at("sink.window", "is too large for this machine"))?;
-    Ok(Sink { to, window })
+    Ok(Sink { to, breaker: breaker(raw)?, window })
+}
+
+fn breaker(raw: &Raw) -> Result<Breaker, ConfigError> {
+    Ok(Breaker {
+        errors: raw.percent("sink.breaker.errors", "1%", "100%")?,
+        of: usize::try_from(raw.integer("sink.breaker.of", 1..=1000)?).unwrap_or(usize::MAX),
+        timeout: raw.duration("sink.breaker.timeout", "1s", "1h")?,
+        probe: raw.duration("sink.breaker.probe", "100ms", "1h")?,
+    })
 }
 
 fn http(raw: &Raw) -> Result<Http, ConfigError> {

@@ -41,10 +41,6 @@ pub(super) const NOT_BUILT: &[(&str, Refused)] = &[
     ("topics.positions", OtherThanDefault),
     ("topics.dead_letter", OtherThanDefault),
     ("sink.delivery", Words(&["exactly_once"])),
-    ("sink.breaker.errors", OtherThanDefault),
-    ("sink.breaker.of", OtherThanDefault),
-    ("sink.breaker.timeout", OtherThanDefault),
-    ("sink.breaker.probe", OtherThanDefault),
 ];
 
 /// Refuses the first such value.

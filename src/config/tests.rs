@@ -67,6 +67,10 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ("sink.file", "{ path: events.jsonl }", |c| c.sink.to = SinkTo::File("events.jsonl".into())),
     ("sink.stdout", "{}", |_| ()),
     ("sink.window", "1", |c| c.sink.window = 1),
+    ("sink.breaker.errors", "10%", |c| c.sink.breaker.errors = 10),
+    ("sink.breaker.of", "100", |c| c.sink.breaker.of = 100),
+    ("sink.breaker.timeout", "1s", |c| c.sink.breaker.timeout = Duration::from_secs(1)),
+    ("sink.breaker.probe", "100ms", |c| c.sink.breaker.probe = Duration::from_millis(100)),
     ("http.listen", "\"0.0.0.0:1\"", |c| c.http.listen = "0.0.0.0:1".parse().unwrap()),
     ("log.format", "json", |c| c.log.format = LogFormat::Json),
     ("log.level", "trace", |c| c.log.level = tracing::Level::TRACE),
@@ -102,10 +106,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("topics.positions", "positions"),
     ("topics.dead_letter", "dead"),
     ("sink.delivery", "exactly_once"),
-    ("sink.breaker.errors", "10%"),
-    ("sink.breaker.of", "100"),
-    ("sink.breaker.timeout", "1s"),
-    ("sink.breaker.probe", "1s"),
 ];
 
 #[test]
@@ -149,7 +149,7 @@ fn the_defaults_are_the_documented_ones() {
             partition_by: PartitionBy::PartitionKey,
             allow_compaction: false,
         },
-        sink: Sink { to: SinkTo::Stdout, window: 10_000 },
+        sink: Sink { to: SinkTo::Stdout, breaker: Breaker::default(), window: 10_000 },
         http: Http { listen: "127.0.0.1:9640".parse().unwrap() },
         log: Log { format: LogFormat::Auto, level: tracing::Level::INFO },
     };
@@ -270,6 +270,8 @@ fn a_value_of_the_wrong_form_is_named_with_the_form_that_is_right() {
         ("state: { spool: { limit: 1KiB } }", "state.spool.limit is \"1KiB\"; expected 1MiB to"),
         ("state: { spool: { min_free: 5 } }", "state.spool.min_free is 5; expected a whole number from 0% to 100%"),
         ("sink: { window: 0 }", "sink.window is 0; expected a whole number from 1 to 1000000"),
+        ("sink: { breaker: { errors: 0% } }", "sink.breaker.errors is \"0%\"; expected 1% to 100%"),
+        ("sink: { breaker: { of: 0 } }", "sink.breaker.of is 0; expected a whole number from 1 to 1000"),
         ("sink: { window: many }", "sink.window is \"many\"; expected a whole number"),
         ("source: { read: marks }", "source.read is \"marks\"; expected marked or synced"),
         ("events: { envelope: debesium }", "events.envelope is \"debesium\"; expected debezium"),

@@ -185,8 +185,30 @@ pub enum PartitionBy {
 pub struct Sink {
     /// The one that was chosen.
     pub to: SinkTo,
+    /// When reading pauses because the other side takes nothing.
+    pub breaker: Breaker,
     /// Most events sent and not yet covered by a saved checkpoint.
     pub window: usize,
+}
+
+/// `sink.breaker`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// The share of errors that opens it, in percent.
+    pub errors: u8,
+    /// Over how many requests.
+    pub of: usize,
+    /// How long a delivery may take.
+    pub timeout: Duration,
+    /// Between two probes of an open one.
+    pub probe: Duration,
+}
+
+/// The documented ones.
+impl Default for Breaker {
+    fn default() -> Self {
+        Breaker { errors: 50, of: 10, timeout: Duration::from_secs(5), probe: Duration::from_secs(2) }
+    }
 }
 
 /// Which sink.

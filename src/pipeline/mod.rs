@@ -20,10 +20,12 @@
 //! | a range that cannot be read | note it, go on behind it, keep the whole file | the watermark |
 //! | an encrypted segment without its key | wait, unready; later segments wait too; read the keystore again | nothing |
 //! | a segment that cannot be read | keep the whole file, go on with the next | – |
+//! | nobody takes what is sent | the circuit breaker opens: reading pauses, unready; linking goes on | nothing |
 //! | a failed delivery | forget what is in flight, read again from the durable checkpoint | nothing |
 //! | a topic that is missing, or not allowed | wait, unready | nothing |
 //! | the ledger cannot be saved, the folder cannot be listed | end, naming it | nothing |
 
+mod breaker;
 mod clock;
 mod entry;
 mod error;
@@ -47,9 +49,11 @@ pub use tables::{Exchange, Tables};
 
 use crate::cdc_raw::{Finished, Folders, Inventory, Watch};
 use crate::checkpoint::{Ledger, SegmentKey, SegmentState, UnixMillis};
+use crate::config;
 use crate::keystore::Keystore;
 use crate::progress::DeliveredTo;
 use crate::telemetry::{Metrics, SharedStatus};
+use breaker::{Breaker, Seen};
 use entry::Pending;
 use keyring::Keyring;
 use park::Parked;
@@ -80,6 +84,8 @@ pub struct Settings {
     pub poll_max: Duration,
     /// How often the folder is listed whatever the watcher said.
     pub rescan: Duration,
+    /// When reading pauses because the sink takes nothing.
+    pub breaker: config::Breaker,
 }
 
 /// What the loop works with.
@@ -112,6 +118,7 @@ pub struct Pipeline {
     tables: Tables,
     keyring: Keyring,
     shipper: Option<Shipper>,
+    breaker: Breaker,
     parked: Parked,
     tails: BTreeMap<SegmentKey, Tail>,
     pending: Option<Pending>,
@@ -181,6 +188,7 @@ impl Pipeline {
             tables: parts.tables,
             keyring: Keyring::new(parts.keystore),
             shipper: None,
+            breaker: Breaker::new(settings.breaker),
             parked,
             tails: BTreeMap::new(),
             pending: None,
@@ -315,6 +323,13 @@ impl Pipeline {
         };
         let arrivals = shipper.poll(wait)?;
         self.delivered += arrivals.delivered as u64;
+        let seen = Seen {
+            delivered: arrivals.delivered,
+            failed: arrivals.failed.is_some(),
+            in_flight: shipper.window.unarrived(),
+            reachable: shipper.sink().reachable(),
+        };
+        self.breaker.turn(self.schedule.now, &seen, shipper.sink_mut());
         if arrivals.delivered > 0 && self.schedule.rewinds > 0 {
             tracing::info!(attempts = self.schedule.rewinds, "delivering again");
             self.schedule.rewinds = 0;

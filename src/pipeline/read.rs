@@ -97,6 +97,11 @@ impl Pipeline {
             return true;
         }
         self.schedule.retry_at = None;
+        let in_flight = self.shipper.as_ref().map_or(0, |shipper| shipper.window.unarrived());
+        if let Some(why) = self.breaker.holds(in_flight) {
+            self.obstacle = Some(why);
+            return true;
+        }
         if self.keyring.is_waiting(self.schedule.now) {
             return true;
         }

@@ -76,6 +76,7 @@ impl Pipeline {
             status.segments = segments;
             status.segments_by_state = by_state;
             status.lag = lag;
+            status.breaker = self.breaker.state().to_owned();
             status.in_flight = self.shipper.as_ref().map_or(0, |shipper| shipper.window.len() as u64);
             status.checkpoint_age = Some(self.schedule.now.duration_since(self.schedule.last_save).as_secs_f64());
             status.spool = Spool { bytes: spool, limit_bytes: self.spool_limit };

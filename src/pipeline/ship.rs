@@ -253,6 +253,11 @@ impl Shipper {
     pub fn sink(&self) -> &dyn Sink {
         &*self.sink
     }
+
+    /// The sink, to ask it something.
+    pub fn sink_mut(&mut self) -> &mut dyn Sink {
+        &mut *self.sink
+    }
 }
 
 fn record_bytes(record: &Record) -> u64 {

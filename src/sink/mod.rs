@@ -55,6 +55,22 @@ pub trait Sink {
     fn health(&self) -> Result<(), String> {
         Ok(())
     }
+
+    /// Whether anybody is there, whatever they say of topics and rights: what the circuit breaker goes by.
+    ///
+    /// # Errors
+    /// Why it is known that nobody is.
+    fn reachable(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Asks the other side whether it is there. Does not wait for the answer: see [`Sink::answered_probe`].
+    fn probe(&mut self) {}
+
+    /// Whether the other side has answered since the last [`Sink::probe`]. Where there is nobody to ask, it has.
+    fn answered_probe(&self) -> bool {
+        true
+    }
 }
 
 /// What became of one record.

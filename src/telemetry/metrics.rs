@@ -34,6 +34,8 @@ pub const DAMAGE_KINDS: [&str; 4] = ["entry", "section", "marker", "segment"];
 /// The causes of `ringtail_lost_…_total{cause}`: it has vanished from the spool, the node removed it before it was linked, there was
 /// no space for a link, we dropped it because the spool was full, the state that knew of it is gone.
 pub const LOSS_CAUSES: [&str; 5] = ["vanished", "never_linked", "no_space", "dropped", "state_lost"];
+/// The states of `ringtail_breaker_state{state}`.
+pub const BREAKER_STATES: [&str; 3] = ["closed", "open", "half_open"];
 /// The states of `ringtail_segments{state}`.
 pub const SEGMENT_STATES: [&str; 7] = ["open", "final", "delivered", "finished", "quarantined", "lost", "acknowledged"];
 
@@ -71,6 +73,7 @@ struct StatusGauges {
     cdc_raw_limit_bytes: Gauges,
     checkpoint_age_seconds: Family<Labels, Seconds>,
     in_flight_events: Gauge,
+    breaker_state: Gauges,
     ready: Gauge,
     resident_bytes: Gauges,
     start_time_seconds: Seconds,
@@ -212,6 +215,7 @@ impl StatusGauges {
         add(registry, "ringtail_cdc_raw_limit_bytes", "The node's cdc_total_space, where known", &gauges.cdc_raw_limit_bytes);
         add(registry, "ringtail_checkpoint_age_seconds", "Time since the checkpoint was last saved", &gauges.checkpoint_age_seconds);
         add(registry, "ringtail_in_flight_events", "Events sent and not covered by a saved checkpoint", &gauges.in_flight_events);
+        add(registry, "ringtail_breaker_state", "1 for the state that the circuit breaker is in", &gauges.breaker_state);
         add(registry, "ringtail_ready", "1 if progress is possible or nothing is to be done", &gauges.ready);
         add(registry, "process_resident_memory_bytes", "Resident memory, file pages included", &gauges.resident_bytes);
         add(registry, "process_start_time_seconds", "Start of the process since the epoch", &gauges.start_time_seconds);
@@ -233,6 +237,9 @@ impl StatusGauges {
         set_if_known(&self.resident_bytes, process::resident_bytes());
         if let Some(age) = status.checkpoint_age {
             self.checkpoint_age_seconds.get_or_create(&Labels::new()).set(age);
+        }
+        for state in BREAKER_STATES {
+            self.breaker_state.get_or_create(&vec![("state", state.to_owned())]).set(i64::from(status.breaker == state));
         }
         self.observe_segments(status);
         self.observe_parked(status);

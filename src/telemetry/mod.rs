@@ -12,5 +12,7 @@ mod status;
 
 pub use causes::with_causes;
 pub use init::{InitError, NodeName, init};
-pub use metrics::{CONTENT_TYPE, DAMAGE_KINDS, FILTER_RULES, LOSS_CAUSES, Metrics, OPERATIONS, PARKED_CLASSES, SEGMENT_STATES, TABLES_MAX};
+pub use metrics::{
+    BREAKER_STATES, CONTENT_TYPE, DAMAGE_KINDS, FILTER_RULES, LOSS_CAUSES, Metrics, OPERATIONS, PARKED_CLASSES, SEGMENT_STATES, TABLES_MAX,
+};
 pub use status::{ErrorNote, LIVE_WITHIN, Lag, ParkedCount, SegmentStatus, SharedStatus, Spool, Status};

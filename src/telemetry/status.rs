@@ -29,6 +29,9 @@ pub struct Status {
     pub reason: Option<String>,
     /// How far behind.
     pub lag: Lag,
+    /// The circuit breaker before the sink: `closed`, `open` or `half_open`.
+    #[serde(default)]
+    pub breaker: String,
     /// Events sent and not yet covered by a saved checkpoint.
     pub in_flight: u64,
     /// Seconds since the checkpoint was last saved; `None` before the first.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 pub const METRICS: &[(&str, &[&str])] = &[
     ("process_resident_memory_bytes", &[""]),
     ("process_start_time_seconds", &[""]),
+    ("ringtail_breaker_state", &["state=\"open\"", "state=\"closed\""]),
     ("ringtail_build_info", &[]),
     ("ringtail_cdc_raw_bytes", &[""]),
     ("ringtail_cdc_raw_limit_bytes", &[""]),
@@ -87,6 +88,7 @@ fn nothing_arrives(seen: &mut Seen) {
 
     seen.wait_for(&agent, "ringtail_segments{state=\"open\"}", |open| open == 1.0);
     seen.wait_for(&agent, "ringtail_ready", |ready| ready == 0.0);
+    seen.wait_for(&agent, "ringtail_breaker_state{state=\"open\"}", |open| open == 1.0);
     seen.wait_for(&agent, "ringtail_lag_seconds", |lag| lag > 0.0);
     seen.wait_for(&agent, "ringtail_lag_segments", |lag| lag == 1.0);
     seen.wait_for(&agent, "ringtail_lag_bytes", |lag| lag > 0.0);

@@ -4,7 +4,7 @@ use crate::support::expected::{self, Event};
 use crate::support::node::{Content, Node, Step};
 use ringtail::cdc_raw::{Finished, Folders};
 use ringtail::checkpoint::{CheckpointStore, Ledger, MemoryStore, SegmentKey, SegmentRecord};
-use ringtail::config::{TableFilter, TablePattern};
+use ringtail::config::{Breaker, TableFilter, TablePattern};
 use ringtail::pipeline::{Clock, Exchange, Fatal, Parts, Pipeline, Settings, Shipper, Tables};
 use ringtail::progress::{Limits, Ticket, Window};
 use ringtail::schema::Catalog;
@@ -150,6 +150,7 @@ impl Rig {
         let settings = Settings {
             synced: self.setup.synced,
             poll_min: Duration::from_micros(10),
+            breaker: Breaker::default(),
             poll_max: Duration::from_micros(10),
             rescan: self.setup.rescan,
         };

@@ -1,6 +1,6 @@
 //! Whether a broker answers, as librdkafka's threads and ours have seen it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Shared by the sink and the threads of its producers; outlives a reset.
@@ -9,6 +9,8 @@ pub(super) struct Health {
     servers: String,
     /// Contact is good: spares the lock on every delivery.
     good: AtomicBool,
+    /// How often a broker has answered.
+    answers: AtomicU64,
     seen: Mutex<Seen>,
 }
 
@@ -35,11 +37,12 @@ enum Contact {
 impl Health {
     /// Nobody has answered at `servers` yet.
     pub(super) fn new(servers: &str) -> Health {
-        Health { servers: servers.into(), good: AtomicBool::new(false), seen: Mutex::default() }
+        Health { servers: servers.into(), good: AtomicBool::new(false), answers: AtomicU64::new(0), seen: Mutex::default() }
     }
 
     /// A broker answered.
     pub(super) fn answered(&self) {
+        self.answers.fetch_add(1, Ordering::AcqRel);
         if self.is_good() {
             return;
         }
@@ -80,10 +83,24 @@ impl Health {
         self.good.load(Ordering::Acquire)
     }
 
+    /// How often a broker has answered so far.
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Acquire)
+    }
+
     /// For [`crate::sink::Sink::health`].
     pub(super) fn report(&self) -> Result<(), String> {
+        self.unless(|contact| matches!(contact, Contact::Good | Contact::Idle))
+    }
+
+    /// For [`crate::sink::Sink::reachable`]: that nobody has answered yet does not mean that nobody is there.
+    pub(super) fn reachable(&self) -> Result<(), String> {
+        self.unless(|contact| contact != Contact::Down)
+    }
+
+    fn unless(&self, fine: impl FnOnce(Contact) -> bool) -> Result<(), String> {
         let seen = self.seen();
-        if matches!(seen.contact, Contact::Good | Contact::Idle) {
+        if fine(seen.contact) {
             return Ok(());
         }
         let cause = seen.cause.as_deref().map(|cause| format!(": {cause}")).unwrap_or_default();

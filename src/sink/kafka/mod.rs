@@ -55,6 +55,8 @@ pub struct KafkaSink {
     batch_size: u32,
     /// A broker has refused a batch for its size. If every record of it arrives in the end, batches must be smaller.
     batch_too_large: bool,
+    /// How many answers there were when the last probe was sent.
+    answers_before_probe: Option<u64>,
 }
 
 impl KafkaSink {
@@ -74,6 +76,7 @@ impl KafkaSink {
             topics: Topics::new(properties.refresh()),
             batch_size: properties.batch_size(),
             batch_too_large: false,
+            answers_before_probe: None,
             in_flight: 0,
             failed_at_once: Vec::new(),
             properties,
@@ -201,5 +204,20 @@ impl Sink for KafkaSink {
         }
         self.health.report()?;
         self.topics.unauthorized().map_or(Ok(()), Err)
+    }
+
+    fn reachable(&self) -> Result<(), String> {
+        self.health.reachable()
+    }
+
+    fn probe(&mut self) {
+        self.answers_before_probe = Some(self.health.answers());
+        if let Some(producer) = &self.producer {
+            producer.probe();
+        }
+    }
+
+    fn answered_probe(&self) -> bool {
+        self.answers_before_probe.is_some_and(|before| self.health.answers() > before)
     }
 }

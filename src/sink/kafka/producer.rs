@@ -27,11 +27,19 @@ const PROBE: Duration = Duration::from_secs(2);
 /// How long giving up a producer may hold up the sink. The threads end it later if they must.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What is asked of a broker.
+enum Question {
+    /// What a topic is like.
+    Topic(Topic),
+    /// Whether it is there.
+    Presence,
+}
+
 /// A producer from its making to its end. What was in flight at its end is reported to nobody.
 pub(super) struct Producer {
     client: Option<Arc<BaseProducer<Context>>>,
     signals: Receiver<Signal>,
-    questions: Option<Sender<Topic>>,
+    questions: Option<Sender<Question>>,
     ended: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -88,7 +96,14 @@ impl Producer {
     pub(super) fn ask(&self, topic: &Topic) {
         if let Some(questions) = &self.questions {
             // The thread lives as long as this end of the channel does.
-            questions.send(topic.clone()).ok();
+            questions.send(Question::Topic(topic.clone())).ok();
+        }
+    }
+
+    /// Asks a broker whether it is there; [`Health`] hears the answer.
+    pub(super) fn probe(&self) {
+        if let Some(questions) = &self.questions {
+            questions.send(Question::Presence).ok();
         }
     }
 
@@ -121,13 +136,20 @@ impl Drop for Producer {
 }
 
 /// Answers questions about topics, and while no broker answers, asks whether one is there.
-fn ask_brokers(client: &BaseProducer<Context>, questions: &Receiver<Topic>, signals: &Sender<Signal>, health: &Health, ended: &AtomicBool) {
+fn ask_brokers(
+    client: &BaseProducer<Context>,
+    questions: &Receiver<Question>,
+    signals: &Sender<Signal>,
+    health: &Health,
+    ended: &AtomicBool,
+) {
     let mut last = None;
     probe(client, None, health);
     loop {
         match questions.recv_timeout(PROBE) {
             Ok(_) if ended.load(Ordering::Acquire) => return,
-            Ok(topic) => {
+            Ok(Question::Presence) => probe(client, last.as_ref(), health),
+            Ok(Question::Topic(topic)) => {
                 let answer = ask_broker(client, &topic, health);
                 last = Some(topic.clone());
                 if signals.send(Signal::Topic(topic, answer)).is_err() {
