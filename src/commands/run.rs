@@ -156,6 +156,9 @@ impl Agent {
             if self.pipeline.is_drained() {
                 break self.drained();
             }
+            if let Some(why) = self.pipeline.halted().filter(|_| args.drain) {
+                break fail(Exit::Data, &anyhow!("{} events delivered; {why}", self.pipeline.delivered()));
+            }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 break self.out_of_time();
             }
@@ -295,6 +298,7 @@ fn settings(config: &Config) -> Settings {
         synced: config.source.read == config::ReadMode::Synced,
         poll_min: config.source.poll_min,
         breaker: config.sink.breaker,
+        halt_on_damage: config.source.on_damage == config::OnDamage::Halt,
         poll_max: config.source.poll_max,
         rescan: config.source.rescan,
     }

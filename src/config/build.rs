@@ -36,7 +36,6 @@ pub(super) fn build(raw: &Raw) -> Result<Config, ConfigError> {
 /// Settings of which one value is built: anything else is misspelt, or was refused before.
 fn only_default(raw: &Raw) -> Result<(), ConfigError> {
     raw.choice("source.from", &[("oldest", ())])?;
-    raw.choice("source.on_damage", &[("quarantine", ())])?;
     raw.choice("state.spool.full", &[("hold", ())])?;
     raw.choice("events.envelope", &[("debezium", ())])?;
     raw.choice("events.serializer", &[("json", ())])?;
@@ -68,6 +67,7 @@ fn source(raw: &Raw) -> Result<Source, ConfigError> {
         poll_max: raw.duration("source.poll_max", "1ms", "10s")?,
         rescan: raw.duration("source.rescan", "100ms", "1h")?,
         finished: raw.choice("source.finished", &[("delete", Finished::Delete), ("keep", Finished::Keep)])?,
+        on_damage: raw.choice("source.on_damage", &[("quarantine", OnDamage::Quarantine), ("halt", OnDamage::Halt)])?,
         encryption: encryption(raw)?,
     })
 }

@@ -22,7 +22,6 @@ pub(super) const NOT_BUILT: &[(&str, Refused)] = &[
     ("source.rate_limit", OtherThanDefault),
     ("source.finished", Words(&["archive"])),
     ("source.archive", OtherThanDefault),
-    ("source.on_damage", Words(&["halt"])),
     ("state.spool.full", Words(&["drop_oldest"])),
     ("tables.columns", OtherThanDefault),
     ("events.envelope", Words(&["flat", "cloudevents", "outbox"])),

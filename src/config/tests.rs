@@ -58,6 +58,7 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ("tables.exclude", "[\"shop.tmp\"]", |c| c.tables.exclude = vec![TablePattern::parse("shop.tmp").unwrap()]),
     ("topics.prefix", "shop", |c| c.topics.prefix = "shop".into()),
     ("topics.name", "\"{keyspace}-{table}\"", |c| c.topics.name = "{keyspace}-{table}".into()),
+    ("source.on_damage", "halt", |c| c.source.on_damage = OnDamage::Halt),
     ("source.encryption", "{ keystore: k, type: pkcs12, store_password: s }", |c| {
         c.source.encryption =
             Some(Keystore { path: "k".into(), kind: Some(KeystoreType::Pkcs12), store_password: "s".into(), key_password: None });
@@ -83,7 +84,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("source.rate_limit", "50"),
     ("source.finished", "archive"),
     ("source.archive", "/archive"),
-    ("source.on_damage", "halt"),
     ("state.spool.full", "drop_oldest"),
     ("tables.columns", "{ \"ks.t.c\": drop }"),
     ("events.envelope", "flat"),
@@ -129,6 +129,7 @@ fn the_defaults_are_the_documented_ones() {
             poll_max: Duration::from_millis(250),
             rescan: Duration::from_secs(2),
             finished: Finished::Delete,
+            on_damage: OnDamage::Quarantine,
             encryption: None,
         },
         state: State {

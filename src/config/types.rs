@@ -61,6 +61,8 @@ pub struct Source {
     pub rescan: Duration,
     /// What happens to a finished segment in `cdc_raw`.
     pub finished: Finished,
+    /// What happens at damaged bytes.
+    pub on_damage: OnDamage,
     /// Where the keys of encrypted segments are.
     pub encryption: Option<Keystore>,
 }
@@ -81,6 +83,15 @@ pub enum Finished {
     Delete,
     /// Nothing in `cdc_raw` is ever removed.
     Keep,
+}
+
+/// `source.on_damage`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDamage {
+    /// They are kept aside and named, and reading goes on.
+    Quarantine,
+    /// Nothing behind them is read until a person has decided.
+    Halt,
 }
 
 /// `state`.

@@ -20,6 +20,7 @@
 //! | a range that cannot be read | note it, go on behind it, keep the whole file | the watermark |
 //! | an encrypted segment without its key | wait, unready; later segments wait too; read the keystore again | nothing |
 //! | a segment that cannot be read | keep the whole file, go on with the next | – |
+//! | either of the two, under `on_damage: halt` | read nothing more, unready; linking goes on | nothing |
 //! | nobody takes what is sent | the circuit breaker opens: reading pauses, unready; linking goes on | nothing |
 //! | a failed delivery | forget what is in flight, read again from the durable checkpoint | nothing |
 //! | a topic that is missing, or not allowed | wait, unready | nothing |
@@ -86,6 +87,8 @@ pub struct Settings {
     pub rescan: Duration,
     /// When reading pauses because the sink takes nothing.
     pub breaker: config::Breaker,
+    /// Whether nothing behind damaged bytes is read (`source.on_damage: halt`).
+    pub halt_on_damage: bool,
 }
 
 /// What the loop works with.
@@ -138,6 +141,8 @@ pub struct Pipeline {
     drain: Option<BTreeSet<SegmentKey>>,
     /// Whether the last pass read everything below the horizon.
     read_all: bool,
+    /// The damage at which reading has ended.
+    halted: Option<String>,
     /// Why nothing moves, for readiness.
     obstacle: Option<String>,
     /// Why the folder cannot be looked at.
@@ -203,6 +208,7 @@ impl Pipeline {
             doubtful: BTreeSet::new(),
             drain: None,
             read_all: false,
+            halted: None,
             obstacle: None,
             folder_obstacle: None,
             missing_key: None,
@@ -298,6 +304,11 @@ impl Pipeline {
     /// Whether bytes were found lost in this run.
     pub fn has_lost(&self) -> bool {
         self.lost
+    }
+
+    /// The damage at which reading has ended, under `source.on_damage: halt`; once everything before it has arrived.
+    pub fn halted(&self) -> Option<&str> {
+        self.halted.as_deref().filter(|_| self.shipper.as_ref().is_some_and(|shipper| shipper.window.is_empty()))
     }
 
     /// Entries that are parked, and files in quarantine.

@@ -97,6 +97,10 @@ impl Pipeline {
             return true;
         }
         self.schedule.retry_at = None;
+        if self.halted.is_some() {
+            self.obstacle = self.halted.clone();
+            return true;
+        }
         let in_flight = self.shipper.as_ref().map_or(0, |shipper| shipper.window.unarrived());
         if let Some(why) = self.breaker.holds(in_flight) {
             self.obstacle = Some(why);
@@ -153,9 +157,17 @@ impl Pipeline {
                 Next::Damage(damage) => {
                     moved = true;
                     self.note_damage(key, &damage)?;
+                    if self.settings.halt_on_damage {
+                        self.halt(&damage.to_string());
+                        return Ok(Drained::Blocked);
+                    }
                 }
                 Next::Unreadable(error) if error.waits_for_key() => {
                     self.note_missing_key(key, &error);
+                    return Ok(Drained::Blocked);
+                }
+                Next::Unreadable(error) if self.settings.halt_on_damage && horizon == Horizon::Final => {
+                    self.halt(&error.to_string());
                     return Ok(Drained::Blocked);
                 }
                 Next::Unreadable(error) => {
@@ -230,6 +242,15 @@ impl Pipeline {
             kind: damage.cause.kind().to_owned(),
         };
         Ok(self.ledger.update(key, |record| record.add_damage(range))?)
+    }
+
+    /// Ends reading for as long as this process lives.
+    fn halt(&mut self, damage: &str) {
+        let why = format!("{damage}; reading has ended here (source.on_damage is halt): start with quarantine to go on behind it");
+        tracing::error!("{why}");
+        self.status.note_error(why.clone());
+        self.obstacle = Some(why.clone());
+        self.halted = Some(why);
     }
 
     /// A segment cannot be read as a whole. One that is final is kept aside, and named there; one that is not may be only half there.

@@ -221,3 +221,17 @@ fn i9_no_message_about_bad_input_holds_a_value() {
         }
     }
 }
+
+#[test]
+fn told_to_halt_at_damage_a_drain_ends_there_with_65_and_changes_nothing() {
+    let place = Place::new().with("source", "{ cdc_raw: @/cdc_raw, on_damage: halt }");
+    place.flip(60_000);
+
+    let ended = place.drain();
+
+    assert_eq!(ended.code, Some(65), "{}", ended.err);
+    ended.says("reading has ended here (source.on_damage is halt): start with quarantine to go on behind it");
+    assert!(ended.err.lines().last().is_some_and(|line| line.starts_with("ringtail: ") && line.contains(" events delivered; entry ")));
+    assert!(names(&place.cdc_raw()).contains(&SEGMENT.to_owned()));
+    assert_eq!(place.kept("quarantine"), Vec::<String>::new());
+}

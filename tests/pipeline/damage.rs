@@ -184,3 +184,52 @@ fn damage_in_a_compressed_section_that_grows_costs_the_same_as_in_a_final_one() 
 
     assert_arrived(&rig, &readable.events);
 }
+
+#[test]
+fn told_to_halt_it_reads_nothing_behind_the_damage_until_it_is_started_with_quarantine() {
+    let mut bytes = plain(ID, &entries(20));
+    let layout = Layout::of(&bytes);
+    bytes[layout.sections[1].start + 8 + 12] ^= 0x40;
+    let before = expected(ID, &segment::cut(&bytes, 1)).events;
+    let readable = expected(ID, &bytes).events;
+    let whole = plain(ID + 1, &entries(12));
+    let mut rig = Rig::new(Setup { halt_on_damage: true, ..Setup::default() }, catalog());
+    rig.put(ID, bytes);
+    rig.put(ID + 1, whole.clone());
+
+    for _ in 0..2 {
+        rig.start();
+        for _ in 0..50 {
+            rig.turn(Duration::from_millis(10)).expect("a turn");
+        }
+        assert_arrived(&rig, &before);
+        let obstacle = rig.obstacle().expect("it is not ready");
+        assert!(obstacle.contains("entry checksum mismatch") && obstacle.contains("source.on_damage is halt"), "{obstacle}");
+        assert!(rig.pipeline().halted().is_some());
+        assert_eq!(rig.record(ID + 1).state(), SegmentState::Open, "linked, not read");
+        rig.crash();
+    }
+    rig.halt_on_damage(false);
+    rig.start();
+    rig.settle();
+
+    assert_arrived(&rig, &[readable, expected(ID + 1, &whole).events].concat());
+    assert_eq!(rig.record(ID).state(), SegmentState::Quarantined);
+}
+
+#[test]
+fn told_to_halt_it_leaves_a_segment_that_cannot_be_read_at_all_where_it_is() {
+    let mut bytes = plain(ID, &entries(20));
+    bytes[5] ^= 1;
+    let mut rig = Rig::new(Setup { halt_on_damage: true, ..Setup::default() }, catalog());
+    rig.put(ID, bytes);
+
+    rig.start();
+    for _ in 0..50 {
+        rig.turn(Duration::from_millis(10)).expect("a turn");
+    }
+
+    assert!(rig.obstacle().is_some_and(|obstacle| obstacle.contains("source.on_damage is halt")));
+    assert_eq!(rig.node.left(), [format!("CommitLog-7-{ID}.log"), format!("CommitLog-7-{ID}_cdc.idx")]);
+    assert_eq!(fs::read_dir(rig.folder("quarantine")).expect("a folder").count(), 0);
+}

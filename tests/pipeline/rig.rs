@@ -40,6 +40,8 @@ pub struct Setup {
     pub look: Duration,
     /// `source.rescan`.
     pub rescan: Duration,
+    /// `source.on_damage: halt`.
+    pub halt_on_damage: bool,
 }
 
 impl Default for Setup {
@@ -54,6 +56,7 @@ impl Default for Setup {
             schema: (false, Duration::from_secs(10)),
             look: Duration::from_micros(100),
             rescan: Duration::ZERO,
+            halt_on_damage: false,
         }
     }
 }
@@ -117,6 +120,11 @@ impl Rig {
         self.setup.parked_limit = bytes;
     }
 
+    /// Changes `source.on_damage` for the next start.
+    pub fn halt_on_damage(&mut self, halt: bool) {
+        self.setup.halt_on_damage = halt;
+    }
+
     /// Starts the loop, with somewhere to send to.
     pub fn start(&mut self) {
         self.start_without_sink();
@@ -151,6 +159,7 @@ impl Rig {
             synced: self.setup.synced,
             poll_min: Duration::from_micros(10),
             breaker: Breaker::default(),
+            halt_on_damage: self.setup.halt_on_damage,
             poll_max: Duration::from_micros(10),
             rescan: self.setup.rescan,
         };
