@@ -6,8 +6,6 @@
 // Clippy knows tests, but not the helpers of tests in files of their own: here an index out of bounds is a failed test.
 #![allow(clippy::indexing_slicing)]
 
-#[path = "live/consumer.rs"]
-mod consumer;
 mod support;
 #[path = "live/tables.rs"]
 mod tables;
@@ -18,13 +16,12 @@ mod verify_tests;
 #[path = "live/workload.rs"]
 mod workload;
 
-use consumer::Consumer;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use support::agent::{Agent, WINDOW, left_in, setting};
+use support::consumer::{self, Consumer};
 use support::lab::{Cassandra, Kafka, empty_folder};
-use support::process::{Running, ringtail};
 use verify::Report;
 use workload::Workload;
 
@@ -32,53 +29,7 @@ const CASSANDRA: &str = "4.1.6";
 const KAFKA: &str = "3.6.1";
 const PREFIX: &str = "live";
 const WRITERS: u32 = 8;
-/// `sink.window`: what one kill may repeat.
-const WINDOW: usize = 1000;
 const WRITES_MIN: usize = 20_000;
-
-fn setting(name: &str, default: u32) -> u32 {
-    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
-}
-
-/// The agent, its configuration and its log.
-struct Agent {
-    config: PathBuf,
-    log: PathBuf,
-}
-
-impl Agent {
-    fn configure(folder: &Path, node: &Cassandra, broker: &Kafka, port: u16) -> Agent {
-        let (config, log) = (folder.join("ringtail.yaml"), folder.join("ringtail.log"));
-        let text = format!(
-            "source: {{ cdc_raw: {}, commitlog: {} }}\n\
-             state: {{ dir: {} }}\n\
-             schema: {{ cql: {{ contact_points: [\"{}\"] }} }}\n\
-             sink: {{ kafka: {{ bootstrap.servers: \"{}\" }}, window: {WINDOW} }}\n\
-             topics: {{ prefix: {PREFIX} }}\n\
-             http: {{ listen: \"127.0.0.1:{port}\" }}\n",
-            node.cdc_raw().display(),
-            node.commitlog().display(),
-            // Under one mount with cdc_raw, for the hard links.
-            node.dir().join("ringtail").display(),
-            node.contact_point(),
-            broker.bootstrap(),
-        );
-        std::fs::write(&config, text).expect("a writable folder");
-        Agent { config, log }
-    }
-
-    fn start(&self, more: &[&str]) -> Running {
-        let config = self.config.display().to_string();
-        let fixed = ["run", "--config", &config];
-        Running::start(ringtail(fixed.into_iter().chain(more.iter().copied())), &self.log)
-    }
-}
-
-/// The names in `cdc_raw` that are a segment or its idx.
-fn left_in(cdc_raw: &Path) -> Vec<String> {
-    let names = std::fs::read_dir(cdc_raw).expect("cdc_raw").map(|entry| entry.expect("a readable folder").file_name());
-    names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.ends_with(".log") || name.ends_with("_cdc.idx")).collect()
-}
 
 /// Sleeps through one part of the run, then waits until that share of the writes is made, however slow the machine is.
 fn write_for(workload: &Workload, part: Duration, writes: usize) {
@@ -101,9 +52,12 @@ fn nothing_acknowledged_is_lost_across_kills_and_a_drain_leaves_cdc_raw_empty() 
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let start = Instant::now();
     let workload = Arc::new(runtime.block_on(Workload::create(&node.contact_point(), start)));
-    runtime.block_on(consumer::create_topics(&broker.bootstrap(), PREFIX));
-    let consumer = Consumer::start(&broker.bootstrap(), PREFIX, start);
-    let agent = Agent::configure(&folder, &node, &broker, port + 14);
+    let topics: Vec<String> = tables::TABLES.iter().map(|table| tables::topic(PREFIX, table.name)).collect();
+    runtime.block_on(consumer::create_topics(&broker.bootstrap(), &topics));
+    let consumer = Consumer::start(&broker.bootstrap(), &topics, start);
+    let more = format!("http: {{ listen: \"127.0.0.1:{}\" }}", port + 14);
+    let schema = format!("cql: {{ contact_points: [\"{}\"] }}", node.contact_point());
+    let agent = Agent::configure(&folder, &node, &broker, &schema, PREFIX, &more);
 
     let mut running = agent.start(&[]);
     let writers = runtime.spawn(Arc::clone(&workload).run(WRITERS, setting("RINGTAIL_LIVE_RATE", 500)));

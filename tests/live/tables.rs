@@ -56,6 +56,11 @@ pub static TABLES: [Table; 4] = [
     },
 ];
 
+/// The topic of a table under the default template.
+pub fn topic(prefix: &str, table: &str) -> String {
+    format!("{prefix}.{KEYSPACE}.{table}")
+}
+
 impl Table {
     /// The table of this name.
     pub fn named(name: &str) -> Option<&'static Table> {

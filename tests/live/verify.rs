@@ -1,6 +1,6 @@
 //! Compares what came with what was written.
 
-use super::consumer::{PARTITIONS, Seen};
+use super::support::consumer::{PARTITIONS, Seen};
 use super::tables::{SEQUENCE, STATIC_SEQUENCE, Table};
 use super::workload::{Expected, Write};
 use serde_json::{Value, json};
@@ -127,7 +127,7 @@ impl Checker<'_> {
             return if same { Ok(Arrival::Repeat) } else { Err("repeated with another content".into()) };
         }
         let table = Table::named(value["source"]["table"].as_str().unwrap_or_default()).ok_or("an unknown table")?;
-        if record.topic != super::consumer::topic(prefix, table.name) {
+        if record.topic != super::tables::topic(prefix, table.name) {
             return Err(format!("{} on another table's topic", table.name));
         }
         let name = (table.name.to_owned(), text(&value["ringtail"]["kind"]), timestamp(&value)?);

@@ -1,6 +1,6 @@
 //! The verification notices each thing that it is there for.
 
-use super::consumer::Seen;
+use super::support::consumer::Seen;
 use super::verify::Report;
 use super::workload::{Expected, Write};
 use serde_json::{Value, json};

@@ -1,6 +1,5 @@
 //! A consumer that reads along while the agent writes, and notes when each record came.
 
-use super::tables::{KEYSPACE, TABLES};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -40,16 +39,10 @@ pub struct Consumer {
     thread: JoinHandle<Vec<Seen>>,
 }
 
-/// The topic of a table under the default template.
-pub fn topic(prefix: &str, table: &str) -> String {
-    format!("{prefix}.{KEYSPACE}.{table}")
-}
-
-/// Creates a topic per table.
-pub async fn create_topics(bootstrap: &str, prefix: &str) {
+/// Creates these topics.
+pub async fn create_topics(bootstrap: &str, names: &[String]) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", bootstrap).create().expect("an admin client");
-    let names: Vec<String> = TABLES.iter().map(|table| topic(prefix, table.name)).collect();
     let topics: Vec<NewTopic<'_>> = names.iter().map(|name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1))).collect();
     for result in admin.create_topics(&topics, &AdminOptions::new()).await.expect("the broker answers") {
         result.expect("the topic is created");
@@ -57,20 +50,20 @@ pub async fn create_topics(bootstrap: &str, prefix: &str) {
 }
 
 impl Consumer {
-    /// Begins to read every partition of every table's topic from its beginning.
-    pub fn start(bootstrap: &str, prefix: &str, start: Instant) -> Consumer {
+    /// Begins to read every partition of these topics from its beginning.
+    pub fn start(bootstrap: &str, topics: &[String], start: Instant) -> Consumer {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", bootstrap)
-            .set("group.id", "live-test")
+            .set("group.id", "test")
             .set("enable.auto.commit", "false")
             .set("isolation.level", "read_committed")
             .set("fetch.wait.max.ms", "10")
             .create()
             .expect("a consumer");
         let mut all = TopicPartitionList::new();
-        for table in &TABLES {
+        for topic in topics {
             for partition in 0..PARTITIONS {
-                all.add_partition_offset(&topic(prefix, table.name), partition, Offset::Beginning).expect("a valid offset");
+                all.add_partition_offset(topic, partition, Offset::Beginning).expect("a valid offset");
             }
         }
         consumer.assign(&all).expect("the partitions can be assigned");

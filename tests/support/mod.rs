@@ -9,6 +9,10 @@ pub mod oracle;
 pub mod text;
 
 #[cfg(feature = "agent")]
+pub mod agent;
+#[cfg(feature = "agent")]
+pub mod consumer;
+#[cfg(feature = "agent")]
 pub mod expected;
 #[cfg(feature = "agent")]
 pub mod node;
