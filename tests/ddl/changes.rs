@@ -208,7 +208,7 @@ impl Changes {
             }
             Kind::AddAgain | Kind::AddAgainAsAnother => {
                 let other = |column: &Column| column.kind.successor().map(|kind| Column { kind, ..column.clone() });
-                let columns = table.dropped.iter();
+                let columns = table.dropped.iter().filter(|column| column.kind.can_come_again());
                 let columns: Vec<Column> =
                     if kind == Kind::AddAgain { columns.cloned().collect() } else { columns.filter_map(other).collect() };
                 let again = columns.get(random.below(columns.len().max(1)))?.clone();

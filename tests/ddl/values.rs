@@ -77,6 +77,12 @@ impl Type {
         }
     }
 
+    /// Whether a dropped column of this type may be added again: the node remembers user-defined types of dropped columns as tuples, and
+    /// refuses.
+    pub fn can_come_again(self) -> bool {
+        !matches!(self, Type::Udt | Type::FrozenUdt | Type::UdtList | Type::UdtMap)
+    }
+
     /// Whether each element is a cell.
     pub fn is_multi_cell(self) -> bool {
         matches!(self, Type::TextList | Type::IntSet | Type::IntMap | Type::Udt | Type::UdtList | Type::UdtMap)
