@@ -24,6 +24,8 @@ mod support;
 mod values;
 #[path = "ddl/verify.rs"]
 mod verify;
+#[path = "ddl/verify_tests.rs"]
+mod verify_tests;
 #[path = "ddl/writer.rs"]
 mod writer;
 
@@ -62,10 +64,13 @@ fn parked(state: &Path) -> Vec<String> {
     notes.map(|name| format!("{name}: {}", std::fs::read_to_string(folder.join(&name)).unwrap_or_default())).collect()
 }
 
-/// Every slot has a careful writer and another one.
+/// Every slot has a careful writer and another one; one more writes batches over two of them.
 fn start_writers(shared: &Arc<Shared>, seed: u64) -> Vec<JoinHandle<Vec<Write>>> {
-    let all = (0..changes::SLOTS).flat_map(|slot| [(slot, 0, true), (slot, 1, false)]);
-    all.map(|(slot, number, careful)| tokio::spawn(Writer::new(Arc::clone(shared), slot, number, careful, seed).run(WRITE_PAUSE))).collect()
+    let writer = |slot, number, careful| Writer::new(Arc::clone(shared), slot, number, careful, seed);
+    let all = (0..changes::SLOTS).flat_map(|slot| [writer(slot, 0, true), writer(slot, 1, false)]);
+    let mut tasks: Vec<_> = all.map(|writer| tokio::spawn(writer.run(WRITE_PAUSE))).collect();
+    tasks.push(tokio::spawn(writer(0, 2, true).run_batches(WRITE_PAUSE)));
+    tasks
 }
 
 /// Kills the agent and starts it again, a moment later.

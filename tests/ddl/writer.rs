@@ -6,7 +6,7 @@
 use super::definition::{Column, Definition, SEQUENCE, key};
 use super::random::Random;
 use super::slot::{Slot, Span};
-use super::values::Cell;
+use super::values::{Cell, Type};
 use scylla::client::session::Session;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
@@ -113,18 +113,67 @@ impl Writer {
     async fn write(&mut self, slot: &Slot, first: usize, table: &Definition) {
         let timestamp = self.shared.timestamp();
         let (statement, events) = self.statement(table, timestamp);
-        let answer = self.shared.session.query_unpaged(statement.clone(), ()).await;
-        let acknowledged = answer.is_ok();
+        let acknowledged = self.execute(&statement).await;
+        let span = slot.ended(first, acknowledged);
+        self.note(Write { timestamp, slot: self.slot, span, acknowledged, statement, events }, table);
+    }
+
+    async fn execute(&self, statement: &str) -> bool {
+        let answer = self.shared.session.query_unpaged(statement, ()).await;
         if let (Err(error), true) = (&answer, self.careful) {
             // Nothing changed meanwhile, so nothing can have been wrong with it.
             eprintln!("not acknowledged: {statement}: {error}");
         }
-        let span = slot.ended(first, acknowledged);
-        self.shared.acknowledged.fetch_add(usize::from(acknowledged), Ordering::Relaxed);
-        if acknowledged && table.cdc {
-            self.shared.events.fetch_add(events.len(), Ordering::Relaxed);
+        answer.is_ok()
+    }
+
+    fn note(&mut self, write: Write, table: &Definition) {
+        self.shared.acknowledged.fetch_add(usize::from(write.acknowledged), Ordering::Relaxed);
+        if write.acknowledged && table.cdc {
+            self.shared.events.fetch_add(write.events.len(), Ordering::Relaxed);
         }
-        self.writes.push(Write { timestamp, slot: self.slot, span, acknowledged, statement, events });
+        self.writes.push(write);
+    }
+
+    /// Writes batches until told to stop: two tables, one partition key, so one entry of the log with an update of each.
+    pub async fn run_batches(mut self, pause: Duration) -> Vec<Write> {
+        let shared = Arc::clone(&self.shared);
+        while !shared.stop.load(Ordering::Relaxed) {
+            tokio::time::sleep(pause).await;
+            let chosen = self.random.below(shared.slots.len() - 1);
+            let (one, other) = (chosen, chosen + 1 + self.random.below(shared.slots.len() - 1 - chosen));
+            // In the order in which everybody takes them.
+            let held = (shared.slots[one].lock.read().await, shared.slots[other].lock.read().await);
+            self.batch(&shared.slots, [one, other]).await;
+            drop(held);
+        }
+        self.writes
+    }
+
+    async fn batch(&mut self, slots: &[Slot], chosen: [usize; 2]) {
+        let states = chosen.map(|slot| slots[slot].now());
+        let [(_, Some(one)), (_, Some(other))] = &states else { return };
+        // Equal bytes of the partition key make them one entry.
+        if [one, other].iter().any(|table| table.partition.len() != 1 || table.partition[0].kind != Type::Bigint) {
+            return;
+        }
+        let same = self.random.clone();
+        let mut parts = vec![];
+        for (slot, table) in chosen.into_iter().zip([one, other]) {
+            let timestamp = self.shared.timestamp();
+            self.random = same.clone();
+            let (statement, events) = self.insert(table, timestamp);
+            parts.push((slot, table, timestamp, statement, events));
+        }
+        let statements: Vec<&str> = parts.iter().map(|(.., statement, _)| statement.as_str()).collect();
+        let batch = format!("BEGIN UNLOGGED BATCH {}; APPLY BATCH", statements.join("; "));
+        let acknowledged = self.execute(&batch).await;
+        let firsts = states.iter().map(|(number, _)| *number);
+        for ((slot, table, timestamp, statement, events), first) in parts.into_iter().zip(firsts) {
+            let span = slots[slot].ended(first, acknowledged);
+            let statement = format!("{statement} in a batch");
+            self.note(Write { timestamp, slot, span, acknowledged, statement, events }, table);
+        }
     }
 
     fn statement(&mut self, table: &Definition, timestamp: i64) -> (String, Vec<Expected>) {
