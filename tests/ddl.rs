@@ -20,6 +20,8 @@ mod random;
 #[path = "ddl/slot.rs"]
 mod slot;
 mod support;
+#[path = "ddl/told.rs"]
+mod told;
 #[path = "ddl/values.rs"]
 mod values;
 #[path = "ddl/verify.rs"]
@@ -166,8 +168,15 @@ fn every_write_comes_with_the_columns_that_its_table_had_whatever_becomes_of_the
         waiting.len(),
         of_schema.len()
     );
+    let untold = told::problems(&changes.told, &of_schema);
     let still = parked(&state_dir(&node));
-    for (what, list) in [("missing", &report.missing), ("cdc off", &report.uncalled), ("problem", &report.problems), ("parked", &still)] {
+    for (what, list) in [
+        ("missing", &report.missing),
+        ("cdc off", &report.uncalled),
+        ("problem", &report.problems),
+        ("parked", &still),
+        ("schema topic", &untold),
+    ] {
         for problem in list.iter().take(15) {
             println!("  {what}: {problem}");
         }

@@ -3,6 +3,7 @@
 use super::definition::{Column, Definition, KEYSPACE};
 use super::random::Random;
 use super::slot::Slot;
+use super::told::Told;
 use super::values::{COLUMN_TYPES, Fields, Type, UDT};
 use super::writer::Shared;
 use scylla::client::session::Session;
@@ -28,6 +29,19 @@ pub enum Kind {
     CreateTable,
     CreateBriefly,
     Truncate,
+}
+
+impl Kind {
+    /// What the schema topic calls it.
+    fn told(self) -> &'static str {
+        match self {
+            Kind::TypeAdd | Kind::TypeRename => "alter_type",
+            Kind::CreateTable | Kind::CreateBriefly => "create_table",
+            Kind::DropTable => "drop_table",
+            Kind::Truncate => "truncate_table",
+            _ => "alter_table",
+        }
+    }
 }
 
 const KINDS: [Kind; 14] = [
@@ -79,6 +93,8 @@ pub struct Changes {
     random: Random,
     fields: Arc<Fields>,
     next: usize,
+    /// What the schema topic must tell, in this order.
+    pub told: Vec<Told>,
     /// How many statements of each kind were made.
     pub made: BTreeMap<Kind, usize>,
     count: Arc<AtomicUsize>,
@@ -87,7 +103,10 @@ pub struct Changes {
 impl Changes {
     /// `count` is kept up to date with the number of statements.
     pub fn new(shared: Arc<Shared>, seed: u64, count: Arc<AtomicUsize>) -> Changes {
-        Changes { shared, random: Random::new(seed ^ 0xdd1), fields: first_fields(), next: 0, made: BTreeMap::new(), count }
+        let tables = shared.slots.iter().filter_map(|slot| slot.table()).map(|table| (table.full_name(), "create_table"));
+        let told = [(KEYSPACE.to_owned(), "create_keyspace"), (KEYSPACE.to_owned(), "create_type")].into_iter().chain(tables).collect();
+        let (random, fields) = (Random::new(seed ^ 0xdd1), first_fields());
+        Changes { shared, random, fields, next: 0, told, made: BTreeMap::new(), count }
     }
 
     /// Makes changes until there were `statements` in all, with a pause behind each.
@@ -120,11 +139,12 @@ impl Changes {
     }
 
     /// Executes a statement, which is good by construction.
-    async fn execute(&mut self, kind: Kind, statement: &str) {
+    async fn execute(&mut self, kind: Kind, key: String, statement: &str) {
         let begun = Instant::now();
         let answer = self.shared.session.query_unpaged(statement, ()).await;
         assert!(answer.is_ok(), "{statement}: {answer:?}");
         *self.made.entry(kind).or_default() += 1;
+        self.told.push((key, kind.told()));
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         eprintln!("ddl {number}, {} ms: {statement}", begun.elapsed().as_millis());
     }
@@ -137,7 +157,7 @@ impl Changes {
             held.push(slot.lock.write().await);
             slot.change();
         }
-        self.execute(kind, &format!("ALTER TYPE {KEYSPACE}.{UDT} {what}")).await;
+        self.execute(kind, KEYSPACE.to_owned(), &format!("ALTER TYPE {KEYSPACE}.{UDT} {what}")).await;
         self.fields = fields;
         for slot in &shared.slots {
             let fields = Arc::clone(&self.fields);
@@ -189,7 +209,7 @@ impl Changes {
     async fn apply(&mut self, kind: Kind, slot: &Slot, statement: &str, after: Option<Definition>) {
         let held = slot.lock.write().await;
         slot.change();
-        self.execute(kind, statement).await;
+        self.execute(kind, format!("{KEYSPACE}.{}", slot.name), statement).await;
         slot.changed(after);
         drop(held);
     }
