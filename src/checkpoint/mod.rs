@@ -11,11 +11,13 @@
 mod ledger;
 mod memory;
 mod record;
+mod room;
 mod sled;
 mod state_dir;
 mod store;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 pub use ledger::{Covered, Ledger, LedgerError};
 pub use memory::{Fault, MemoryStore};
@@ -23,6 +25,8 @@ pub use record::{
     Bytes, DamageRecord, Ending, FileBytes, IndexRecord, LogicalBytes, LossCause, NamePresence, ParkedCount, SegmentKey, SegmentRecord,
     SegmentState, TransitionError, UnixMillis,
 };
+pub use room::room;
 pub use sled::SledStore;
 pub use state_dir::{STATE_VERSION, StateDir, StateError};
 pub use store::{Batch, CheckpointStore, StoreError};
+pub use watched::Watched;

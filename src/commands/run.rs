@@ -5,7 +5,7 @@ use super::shell::{self, Stop};
 use super::{Exit, RunArgs, complain, configure, fail, schema, sinks, tell};
 use anyhow::{Context, anyhow};
 use ringtail::cdc_raw::{Finished, Folders};
-use ringtail::checkpoint::{Ledger, LedgerError, SledStore, StateDir, StateError, StoreError};
+use ringtail::checkpoint::{Ledger, LedgerError, SledStore, StateDir, StateError, StoreError, Watched};
 use ringtail::config::{self, Config, NodeSettings, SinkTo};
 use ringtail::http::HttpServer;
 use ringtail::pipeline::{Clock, Exchange, Fatal, META_SINK, Parts, Pipeline, Settings, Tables};
@@ -22,6 +22,8 @@ use tokio::runtime::Runtime;
 const META_SCHEMA: &str = "schema";
 /// Cassandra's `commitlog_sync_period` as it comes.
 const SYNC_PERIOD: Duration = Duration::from_secs(10);
+/// How long a save of the ledger may take. A disk under a busy node can be slow; one that takes longer does not answer.
+const SAVE_MAX: Duration = Duration::from_secs(30);
 
 pub fn run(args: &RunArgs) -> Exit {
     let node = NodeName::default();
@@ -119,7 +121,7 @@ impl Agent {
         let state = StateDir::open(&config.state.dir)?;
         let http = HttpServer::start(config.http.listen, runtime.handle(), status.clone(), metrics.clone())?;
         tracing::info!(address = %http.address(), "endpoints listen");
-        let ledger = Ledger::load(Box::new(SledStore::open(&state.db()).context("cannot open the ledger")?))?;
+        let ledger = Ledger::load(Box::new(watched(SledStore::open(&state.db()).context("cannot open the ledger")?)))?;
         let exchange = Exchange::new(None);
         let (tables, identity) = follow_schema(&config, tables, ledger.meta(META_SCHEMA), &runtime, &exchange);
         let settings_of_node = node_settings(&config);
@@ -148,7 +150,7 @@ impl Agent {
             if self.stop.is_asked() {
                 break Exit::Done;
             }
-            if !self.pipeline.has_begun() {
+            if !self.pipeline.has_begun() && self.pipeline.has_room()? {
                 self.begin_if_known()?;
             }
             self.pipeline.turn()?;
@@ -238,6 +240,17 @@ impl Agent {
         let (delivered, why) = (self.pipeline.delivered(), status.reason.unwrap_or_else(|| "there was too much for it".into()));
         fail(Exit::Unavailable, &anyhow!("--timeout has passed: {delivered} events delivered, the rest stays in its segments ({why})"))
     }
+}
+
+/// A save that never returns ends the process: a supervisor starts it again, and everything since the last save is sent again.
+fn watched(store: SledStore) -> Watched {
+    Watched::new(Box::new(store), SAVE_MAX, || {
+        let why = anyhow!(
+            "a save of the ledger has taken {} s: its disk does not answer, or an error left the store waiting",
+            SAVE_MAX.as_secs()
+        );
+        std::process::exit(fail(Exit::Io, &why) as i32);
+    })
 }
 
 /// What the node's own configuration says, if it may be read. The node decides; that it differs from ours is only said.

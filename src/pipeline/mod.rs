@@ -24,6 +24,7 @@
 //! | nobody takes what is sent | the circuit breaker opens: reading pauses, unready; linking goes on | nothing |
 //! | a failed delivery | forget what is in flight, read again from the durable checkpoint | nothing |
 //! | a topic that is missing, or not allowed | wait, unready | nothing |
+//! | the disk of the state folder is full | wait, unready | nothing |
 //! | the ledger cannot be saved, the folder cannot be listed | end, naming it | nothing |
 
 mod breaker;
@@ -49,7 +50,7 @@ pub use ship::Shipper;
 pub use tables::{Exchange, Tables};
 
 use crate::cdc_raw::{Finished, Folders, Inventory, Watch};
-use crate::checkpoint::{Ledger, SegmentKey, SegmentState, UnixMillis};
+use crate::checkpoint::{Ledger, SegmentKey, SegmentState, UnixMillis, room};
 use crate::config;
 use crate::keystore::Keystore;
 use crate::progress::DeliveredTo;
@@ -147,6 +148,8 @@ pub struct Pipeline {
     obstacle: Option<String>,
     /// Why the folder cannot be looked at.
     folder_obstacle: Option<String>,
+    /// That the state folder's disk is full.
+    full_disk: Option<String>,
     /// The last that was said of a missing key.
     missing_key: Option<String>,
     reporting: Reporting,
@@ -211,6 +214,7 @@ impl Pipeline {
             halted: None,
             obstacle: None,
             folder_obstacle: None,
+            full_disk: None,
             missing_key: None,
             reporting: Reporting::default(),
             cdc_raw_bytes: 0,
@@ -262,6 +266,12 @@ impl Pipeline {
     pub fn turn(&mut self) -> Result<(), Fatal> {
         self.schedule.tick();
         self.status.tick();
+        if !self.has_room()? {
+            self.read_all = false;
+            self.arrivals(self.settings.poll_max)?;
+            self.report(false);
+            return Ok(());
+        }
         if self.is_look_due() {
             self.look()?;
         }
@@ -286,7 +296,9 @@ impl Pipeline {
             self.arrivals(Duration::from_millis(20))?;
         }
         self.save()?;
-        self.finish()?;
+        if self.full_disk.is_none() {
+            self.finish()?;
+        }
         self.report(true);
         Ok(())
     }
@@ -376,6 +388,24 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Whether the state folder's disk has room. Without it nothing is linked, read or saved, and what arrives is remembered.
+    ///
+    /// # Errors
+    /// The disk does not say.
+    pub fn has_room(&mut self) -> Result<bool, Fatal> {
+        let dir = self.parked.dir();
+        let room = room(dir).map_err(|source| Fatal::Io { action: "ask for the free space of", path: dir.to_owned(), source })?;
+        let full = room.err().map(|free| format!("the disk of {} is full: {free} bytes are free", dir.display()));
+        if let Some(why) = full.as_ref().filter(|_| self.full_disk.is_none()) {
+            tracing::error!("{why}; nothing is linked or read until there is room");
+            self.status.note_error(why.clone());
+        } else if full.is_none() && self.full_disk.is_some() {
+            tracing::info!("the disk of the state folder has room again");
+        }
+        self.full_disk = full;
+        Ok(self.full_disk.is_none())
+    }
+
     fn prune_if_due(&mut self) -> Result<(), Fatal> {
         if self.schedule.now < self.schedule.next_prune {
             return Ok(());
@@ -398,6 +428,9 @@ impl Pipeline {
 
     /// The checkpoint. What it covers leaves the window when it is durable, and not before.
     fn save(&mut self) -> Result<(), Fatal> {
+        if self.full_disk.is_some() {
+            return Ok(());
+        }
         self.schedule.last_save = self.schedule.now;
         let Some(shipper) = &mut self.shipper else { return Ok(self.ledger.save()?) };
         let progress = shipper.window.take_progress();

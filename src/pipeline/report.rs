@@ -111,7 +111,7 @@ impl Pipeline {
 
     /// Whether progress is possible, or why not.
     fn readiness(&mut self) -> Result<(), String> {
-        if let Some(obstacle) = &self.folder_obstacle {
+        if let Some(obstacle) = self.full_disk.as_ref().or(self.folder_obstacle.as_ref()) {
             return Err(obstacle.clone());
         }
         if self.tables.catalog().is_none() {
