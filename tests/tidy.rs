@@ -124,3 +124,19 @@ fn the_project_speaks_of_itself_alone() {
     }
     assert!(checked > 50, "only {checked} files were read");
 }
+
+#[test]
+fn every_test_that_the_page_of_faults_names_exists() {
+    let page = fs::read_to_string(root().join("docs/faults.md")).expect("text");
+    let rows: Vec<Vec<&str>> = page.lines().filter(|line| line.starts_with("| ")).map(|line| line.split('|').collect()).collect();
+    let named: BTreeSet<&str> = rows.iter().filter_map(|cells| cells.get(3)).flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let mut code = String::new();
+    for path in ["src", "tests"].iter().flat_map(|folder| sources(&root().join(folder))) {
+        code.push_str(&fs::read_to_string(path).expect("text"));
+    }
+
+    assert!(named.len() >= 40, "the page names {} tests", named.len());
+    for test in named {
+        assert!(code.contains(&format!("fn {test}()")), "no test is named {test}");
+    }
+}
