@@ -15,6 +15,12 @@ mod check;
 mod documents;
 #[path = "agent/dump.rs"]
 mod dump;
+#[path = "agent/dump_filters.rs"]
+mod dump_filters;
+#[path = "agent/dump_forms.rs"]
+mod dump_forms;
+#[path = "agent/dump_sources.rs"]
+mod dump_sources;
 #[path = "agent/endpoints.rs"]
 mod endpoints;
 #[path = "agent/metrics.rs"]

@@ -4,7 +4,7 @@
 mod support;
 
 use ringtail::commitlog::{Horizon, Item, Keys, SegmentReader};
-use ringtail::dump::{self, Lossless, Release};
+use ringtail::dump::{self, Filter, Lossless, Release};
 use ringtail::keystore::Keystore;
 use ringtail::schema::{self, Catalog};
 use std::collections::BTreeSet;
@@ -103,7 +103,7 @@ fn dump_json(set: &Path, schema: &Path) -> Vec<u8> {
     let keys = keys(set);
     let release = Release::of(&archives, &catalog, &keys).expect("readable segments");
     let mut out = Vec::new();
-    dump::dump(&archives, &catalog, &keys, &mut Lossless::new(&mut out, release)).expect("memory can be written");
+    dump::dump(&archives, &catalog, &keys, &Filter::default(), &mut Lossless::new(&mut out, release)).expect("memory can be written");
     out
 }
 

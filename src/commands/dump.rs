@@ -1,13 +1,82 @@
 //! `ringtail dump`.
 
-use super::{DumpArgs, Exit, fail, schema};
+use super::{Exit, fail, keystore_type, release, schema};
 use anyhow::Context;
+use clap::{Args, ValueEnum};
 use ringtail::commitlog::Keys;
-use ringtail::dump::{self, Archive, Form, Lossless, Readable, Release, Summary};
-use ringtail::keystore::Keystore;
+use ringtail::config::TablePattern;
+use ringtail::dump::{self, Archive, Filter, Form, Look, Lossless, Readable, Release, Stats, Summary};
+use ringtail::keystore::{Keystore, KeystoreType};
+use ringtail::position::{CommitLogPosition, LogicalPosition};
 use ringtail::schema::Catalog;
-use std::io::{self, BufWriter, ErrorKind};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub struct DumpArgs {
+    /// Segments, tars of segments, or folders of segments; all may be compressed, as .zst or .gz. - is standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// JSON Lines with every field, in the form of Cassandra's own reader; with --stats one object
+    #[arg(long, conflicts_with = "raw")]
+    json: bool,
+    /// Show headers, sections with their markers, and entries with offsets and checksums too
+    #[arg(long)]
+    raw: bool,
+    /// Show numbers only: tables, sections, damage, and where every byte is
+    #[arg(long, conflicts_with = "raw")]
+    stats: bool,
+    /// Only this table; * stands for any letters, as ks.*. Repeat for more
+    #[arg(long, value_name = "KS.TABLE", value_parser = table, help_heading = "Filters")]
+    filter: Vec<TablePattern>,
+    /// Only this partition key, as lines show it; the parts of a composite one joined as a:b. Repeat for more
+    #[arg(long, value_name = "TEXT", help_heading = "Filters", allow_hyphen_values = true)]
+    key: Vec<String>,
+    /// Only from this position on, as 1795374647657:55833, or from this segment on
+    #[arg(long, value_name = "SEGMENT[:POS]", value_parser = from, help_heading = "Filters")]
+    from: Option<CommitLogPosition>,
+    /// Only up to this position, or to the end of this segment
+    #[arg(long, value_name = "SEGMENT[:POS]", value_parser = to, help_heading = "Filters")]
+    to: Option<CommitLogPosition>,
+    /// Only mutations whose newest write time is this or later: ISO 8601, as 2026-11-22T19:10Z (UTC if it does not say), or a number since 1970
+    /// with its unit, as 1795374652s, ms or us (without one, up to 11 digits are s, up to 14 ms, more us)
+    #[arg(long, value_name = "TIME", value_parser = moment, help_heading = "Filters", allow_hyphen_values = true)]
+    since: Option<i64>,
+    /// Only mutations whose newest write time is this or earlier
+    #[arg(long, value_name = "TIME", value_parser = moment, help_heading = "Filters", allow_hyphen_values = true)]
+    until: Option<i64>,
+    /// Colours; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+    /// The schema: CQL as DESCRIBE … WITH INTERNALS prints it, or the rows of system_schema as JSON. Without it only tables of the system
+    /// are known
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// Keystore with the keys of encrypted segments: JCEKS or PKCS12
+    #[arg(long, value_name = "FILE", requires = "keystore_password_file")]
+    keystore: Option<PathBuf>,
+    /// File with the password of the keystore and of its keys
+    #[arg(long, value_name = "FILE", requires = "keystore")]
+    keystore_password_file: Option<PathBuf>,
+    /// File with the password of the keys, where it is another one
+    #[arg(long, value_name = "FILE", requires = "keystore")]
+    key_password_file: Option<PathBuf>,
+    /// What the keystore must be: jceks, jks or pkcs12. Without it the file says so itself
+    #[arg(long, value_name = "TYPE", requires = "keystore", value_parser = keystore_type)]
+    keystore_type: Option<KeystoreType>,
+    /// Release whose reader --json repeats, as 4.1 or 5.0. Without it the log is asked: descriptor version 7 is written by 4.0, 4.1 and
+    /// 5.0, and from 5.0 on "no deletion time" is another number
+    #[arg(long, value_name = "VERSION", value_parser = release)]
+    release: Option<Release>,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
 
 pub fn run(args: &DumpArgs) -> Exit {
     let catalog = match &args.schema {
@@ -40,14 +109,54 @@ pub fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<Archive>> {
 
 fn dump(args: &DumpArgs, catalog: &Catalog, keys: &Keys) -> anyhow::Result<Summary> {
     let archives = find(&args.paths)?;
-    let release = match args.release {
-        Some(release) => release,
-        None if args.json => Release::of(&archives, catalog, keys)?,
-        None => Release::default(),
-    };
     let out = BufWriter::new(io::stdout().lock());
-    let mut form: Box<dyn Form> = if args.json { Box::new(Lossless::new(out, release)) } else { Box::new(Readable::new(out)) };
-    Ok(dump::dump(&archives, catalog, keys, &mut *form)?)
+    let mut form: Box<dyn Form> = if args.stats {
+        Box::new(Stats::new(out, args.json, look(args.color)))
+    } else if args.json {
+        let release = args.release.map_or_else(|| Release::of(&archives, catalog, keys), Ok)?;
+        Box::new(Lossless::new(out, release))
+    } else {
+        Box::new(Readable::new(out).look(look(args.color)).raw(args.raw))
+    };
+    Ok(dump::dump(&archives, catalog, keys, &filter(args), &mut *form)?)
+}
+
+fn filter(args: &DumpArgs) -> Filter {
+    Filter { tables: args.filter.clone(), keys: args.key.clone(), from: args.from, to: args.to, since: args.since, until: args.until }
+}
+
+/// `auto` asks `NO_COLOR`, `CLICOLOR` and `TERM` too, but nothing in the environment puts colours into a pipe.
+fn look(color: Color) -> Look {
+    let stdout = io::stdout();
+    let wanted = match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => stdout.is_terminal() && anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
+    };
+    if wanted { Look::coloured() } else { Look::default() }
+}
+
+fn table(text: &str) -> Result<TablePattern, String> {
+    TablePattern::parse(text).ok_or_else(|| "expected keyspace.table, as ks.orders or ks.*".to_owned())
+}
+
+fn from(text: &str) -> Result<CommitLogPosition, String> {
+    bound(text, LogicalPosition(0))
+}
+
+fn to(text: &str) -> Result<CommitLogPosition, String> {
+    bound(text, LogicalPosition(u32::MAX))
+}
+
+fn bound(text: &str, alone: LogicalPosition) -> Result<CommitLogPosition, String> {
+    let expected = "expected a segment's id or file name, alone or with a position, as 1795374647657 or 1795374647657:55833";
+    dump::parse_bound(text, alone).ok_or_else(|| expected.to_owned())
+}
+
+fn moment(text: &str) -> Result<i64, String> {
+    let expected =
+        "expected ISO 8601, as 2026-11-22 or 2026-11-22T19:10:52.5Z, or a number since 1970, as 1795374652s, 1795374652500ms or us";
+    dump::parse_moment(text).ok_or_else(|| expected.to_owned())
 }
 
 /// The keys that the arguments name, of encrypted segments.

@@ -64,7 +64,7 @@ enum Command {
     /// Send the events of segments in any folder, read-only, then leave
     Replay(ReplayArgs),
     /// Print the mutations of segments; needs only files
-    Dump(DumpArgs),
+    Dump(Box<dump::DumpArgs>),
     /// Try everything that a run would need and print a line each
     Check(CheckArgs),
     /// Print a completion script for a shell
@@ -97,39 +97,9 @@ struct RunArgs {
 struct ReplayArgs {
     #[command(flatten)]
     config: ConfigArg,
-    /// Segments, or folders of them; .zst archives are read too
+    /// Segments, tars of segments, or folders of segments; all may be compressed, as .zst or .gz. - is standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-struct DumpArgs {
-    /// Segments, or folders of them; .zst archives are read too
-    #[arg(required = true, value_name = "PATH")]
-    paths: Vec<PathBuf>,
-    /// JSON Lines with every field, in the form of Cassandra's own reader
-    #[arg(long)]
-    json: bool,
-    /// The schema: CQL as DESCRIBE … WITH INTERNALS prints it, or the rows of system_schema as JSON. Without it only tables of the system
-    /// are known
-    #[arg(long, value_name = "FILE")]
-    schema: Option<PathBuf>,
-    /// Keystore with the keys of encrypted segments: JCEKS or PKCS12
-    #[arg(long, value_name = "FILE", requires = "keystore_password_file")]
-    keystore: Option<PathBuf>,
-    /// File with the password of the keystore and of its keys
-    #[arg(long, value_name = "FILE", requires = "keystore")]
-    keystore_password_file: Option<PathBuf>,
-    /// File with the password of the keys, where it is another one
-    #[arg(long, value_name = "FILE", requires = "keystore")]
-    key_password_file: Option<PathBuf>,
-    /// What the keystore must be: jceks, jks or pkcs12. Without it the file says so itself
-    #[arg(long, value_name = "TYPE", requires = "keystore", value_parser = keystore_type)]
-    keystore_type: Option<KeystoreType>,
-    /// Release whose reader --json repeats, as 4.1 or 5.0. Without it the log is asked: descriptor version 7 is written by 4.0, 4.1 and
-    /// 5.0, and from 5.0 on "no deletion time" is another number
-    #[arg(long, value_name = "VERSION", value_parser = release)]
-    release: Option<Release>,
 }
 
 #[derive(Debug, Args)]

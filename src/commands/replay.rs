@@ -57,8 +57,9 @@ fn replay(args: &ReplayArgs, config: &Config, tables: Option<Catalog>) -> anyhow
     let sink = sinks::open(config, None)?;
     let mut shipper = sinks::shipper(config, sink, &node, &cluster, Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))))?;
     let mut tables = Tables::new(Exchange::new(Some(catalog)), false, config.schema.wait);
-    let names: Vec<_> = archives.iter().map(|archive| archive.name).collect();
-    let bar = progress_bar(archives.iter().filter_map(|archive| std::fs::metadata(&archive.path).ok()).map(|file| file.len()).sum());
+    let names: Option<Vec<_>> = archives.iter().map(|archive| archive.name).collect();
+    let names = names.context("standard input is not a segment: its header cannot be read")?;
+    let bar = progress_bar(archives.iter().map(dump::Archive::length).sum());
     let mut load = |i: usize| archives.get(i).map_or_else(|| Ok(Vec::new()), dump::Archive::read);
     let replayed = pipeline::replay(&names, &mut load, &keys, &mut shipper, &mut tables, &mut |bytes| bar.inc(bytes))?;
     bar.finish_and_clear();

@@ -38,6 +38,11 @@ impl<'a> Entry<'a> {
         self.frame.get(8..end).unwrap_or_default()
     }
 
+    /// The checksum over the size alone, as stored.
+    pub fn size_crc(&self) -> u32 {
+        self.frame.get(4..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u32::from_be_bytes(*bytes))
+    }
+
     /// The checksum over the whole entry, as stored.
     pub fn crc(&self) -> u32 {
         self.frame.last_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))

@@ -55,3 +55,4 @@ pub use marker::{MARKER_SIZE, SyncMarker};
 pub use name::SegmentName;
 pub use read_at::ReadAt;
 pub use reader::{Horizon, Item, SegmentReader};
+pub use section::SectionSpan;

@@ -13,7 +13,7 @@ use super::marker::{MARKER_SIZE, SyncMarker};
 use super::name::SegmentName;
 use super::read_at::ReadAt;
 use super::search::Search;
-use super::section::{Buffer, Layout, Section};
+use super::section::{Buffer, Layout, Section, SectionSpan};
 use crate::position::{FileOffset, LogicalPosition};
 use std::io;
 use std::ops::Range;
@@ -158,9 +158,24 @@ impl<R: ReadAt> SegmentReader<R> {
     /// # Errors
     /// Only what the file system says; the reader's place does not move then.
     pub fn next(&mut self, horizon: Horizon) -> io::Result<Item<'_>> {
+        self.next_with(horizon, &mut |_| ())
+    }
+
+    /// The same, and `entered` is told each section that reading goes into, before anything in it is handed out: also those without
+    /// entries, as the one that closes a segment. Sections that cannot be opened are damage and are not told.
+    ///
+    /// # Errors
+    /// As [`SegmentReader::next`].
+    pub fn next_with(&mut self, horizon: Horizon, entered: &mut dyn FnMut(SectionSpan)) -> io::Result<Item<'_>> {
         loop {
             let step = match self.place.clone() {
-                Place::Marker { at, position } => self.at_marker(at, position, horizon)?,
+                Place::Marker { at, position } => {
+                    let step = self.at_marker(at, position, horizon)?;
+                    if let Place::Section(section) = &self.place {
+                        entered(section.span());
+                    }
+                    step
+                }
                 Place::Section(section) => self.in_section(section, horizon)?,
                 Place::End => Step::End,
             };

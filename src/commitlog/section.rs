@@ -9,6 +9,19 @@ use std::ops::Range;
 /// room it needs.
 const WINDOW: u64 = 256 << 10;
 
+/// A section as its marker announces it (`CommitLogSegmentReader.SyncSegment`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SectionSpan {
+    /// File offset of its marker.
+    pub marker: FileOffset,
+    /// File offset of the next marker, which is its end; none if its marker points nowhere and its entries are read as long as they verify.
+    pub next: Option<FileOffset>,
+    /// Logical position of its first byte: behind the marker.
+    pub start: LogicalPosition,
+    /// Its logical length in bytes, as long as its end is known: what it takes in the file where it is neither compressed nor encrypted.
+    pub length: Option<u64>,
+}
+
 /// One section and how far it was read.
 #[derive(Clone, Debug)]
 pub struct Section {
@@ -38,6 +51,12 @@ pub enum Layout {
 }
 
 impl Section {
+    /// What is told of it.
+    pub fn span(&self) -> SectionSpan {
+        let known = self.layout != Layout::Unbounded;
+        SectionSpan { marker: self.marker, next: known.then_some(self.next), start: self.start, length: known.then_some(self.length) }
+    }
+
     /// Logical bytes not read yet.
     pub fn left(&self) -> u64 {
         self.length.saturating_sub(self.read)

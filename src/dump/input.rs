@@ -1,71 +1,42 @@
 //! The segments that paths name.
 
+use super::archive::{Archive, at};
+use super::unpack;
 use crate::commitlog::SegmentName;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// One segment file, plain or as a `.zst` archive.
-#[derive(Clone, Debug)]
-pub struct Archive {
-    /// Where it is.
-    pub path: PathBuf,
-    /// What its name says.
-    pub name: SegmentName,
-}
-
-/// The segments under `paths`, by id. A folder is read flat; a file must be a segment.
+/// The segments under `paths`, by id. A folder is read flat; a file must be a segment or a tar of segments; `-` is standard input, which is
+/// a segment or a tar too. Each can be compressed, as `.zst` or `.gz`.
 ///
 /// # Errors
-/// A path that cannot be read, or names something else than a segment.
+/// A path that cannot be read, or names something else.
 pub fn find(paths: &[PathBuf]) -> io::Result<Vec<Archive>> {
     let mut archives = Vec::new();
     for path in paths {
-        if fs::metadata(path).map_err(|error| at(path, error))?.is_dir() {
-            for entry in fs::read_dir(path).map_err(|error| at(path, error))? {
-                archives.extend(archive(&entry?.path()));
+        if path.as_os_str() == "-" {
+            archives.extend(unpack::standard_input(io::stdin().lock()).map_err(|error| at(&"standard input", error))?);
+        } else if fs::metadata(path).map_err(|error| at(&path.display(), error))?.is_dir() {
+            for entry in fs::read_dir(path).map_err(|error| at(&path.display(), error))? {
+                archives.extend(segment(&entry?.path()));
             }
-        } else {
-            let archive = archive(path).ok_or_else(|| {
-                at(path, io::Error::new(io::ErrorKind::InvalidInput, "not a segment: expected CommitLog-<version>-<id>.log"))
-            })?;
+        } else if let Some(archive) = segment(path) {
             archives.push(archive);
+        } else {
+            archives.extend(unpack::tar_at(path).map_err(|error| at(&path.display(), error))?);
         }
     }
-    archives.sort_by_key(|archive| archive.name.id);
+    archives.sort_by_key(|archive| archive.name.map_or((true, None), |name| (false, Some(name.id))));
     Ok(archives)
 }
 
-fn archive(path: &Path) -> Option<Archive> {
-    let file_name = path.file_name()?.to_str()?;
-    let name = SegmentName::parse_log(file_name.strip_suffix(".zst").unwrap_or(file_name))?;
-    Some(Archive { path: path.to_owned(), name })
+fn segment(path: &Path) -> Option<Archive> {
+    Some(Archive::file(path.to_owned(), segment_name(path)?))
 }
 
-fn at(path: &Path, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-}
-
-impl Archive {
-    /// The segment's bytes.
-    ///
-    /// # Errors
-    /// What the file system or the decompressor says.
-    pub fn read(&self) -> io::Result<Vec<u8>> {
-        let bytes = fs::read(&self.path).map_err(|error| at(&self.path, error))?;
-        if self.is_compressed() {
-            return zstd::decode_all(bytes.as_slice()).map_err(|error| at(&self.path, error));
-        }
-        Ok(bytes)
-    }
-
-    /// The content of the `_cdc.idx` beside it, if there is one.
-    pub fn index(&self) -> Option<String> {
-        let name = self.name.index();
-        fs::read_to_string(self.path.with_file_name(name)).ok()
-    }
-
-    fn is_compressed(&self) -> bool {
-        self.path.extension().is_some_and(|extension| extension == "zst")
-    }
+/// The segment that a file of this name is, compressed or not.
+pub(super) fn segment_name(path: &Path) -> Option<SegmentName> {
+    let name = path.file_name()?.to_str()?;
+    SegmentName::parse_log([".zst", ".gz"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name))
 }

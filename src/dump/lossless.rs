@@ -1,8 +1,8 @@
 //! The lossless form: JSON Lines, field by field what Cassandra's own reader says.
 
 use super::printer::Printer;
-use super::{Archive, Form, Release, Summary, reader_order};
-use crate::commitlog::{Damage, Descriptor, Entry, SegmentError, SegmentName};
+use super::{Filter, Form, Release, Stored, Summary, reader_order};
+use crate::commitlog::{Damage, Descriptor, Entry, SegmentError};
 use crate::mutation::{DecodeError, Mutation};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
@@ -11,7 +11,8 @@ use std::io::{self, Write};
 #[derive(Debug)]
 pub struct Lossless<W> {
     out: W,
-    segment: SegmentName,
+    /// Name of the segment's file.
+    segment: String,
     version: u32,
     printer: Printer,
 }
@@ -19,7 +20,7 @@ pub struct Lossless<W> {
 impl<W: Write> Lossless<W> {
     /// Writes to `out` what the reader of `release` says; see [`Release::of`].
     pub fn new(out: W, release: Release) -> Self {
-        Lossless { out, segment: SegmentName { version: 0, id: crate::position::SegmentId(0) }, version: 0, printer: Printer { release } }
+        Lossless { out, segment: String::new(), version: 0, printer: Printer { release } }
     }
 
     fn line(&mut self, line: &Value) -> io::Result<()> {
@@ -29,13 +30,13 @@ impl<W: Write> Lossless<W> {
 }
 
 impl<W: Write> Form for Lossless<W> {
-    fn segment(&mut self, archive: &Archive, header: Result<&Descriptor, &SegmentError>) -> io::Result<()> {
-        self.segment = archive.name;
+    fn segment(&mut self, stored: &Stored<'_>, header: Result<&Descriptor, &SegmentError>, _: &Filter) -> io::Result<()> {
+        self.segment = stored.archive.log();
         let mut line = json!({
             "kind": "segment",
-            "segment": archive.name.log(),
-            "file_size": archive.read()?.len(),
-            "idx": archive.index(),
+            "segment": self.segment,
+            "file_size": stored.bytes.len(),
+            "idx": stored.archive.index(),
         });
         let fields = match header {
             Ok(descriptor) => {
@@ -54,11 +55,12 @@ impl<W: Write> Form for Lossless<W> {
         self.line(&line)
     }
 
-    fn mutation(&mut self, entry: &Entry<'_>, mutation: &Mutation<'_>) -> io::Result<()> {
-        for (index, update) in reader_order::updates(self.printer.release, mutation).into_iter().enumerate() {
+    fn mutation(&mut self, entry: &Entry<'_>, mutation: &Mutation<'_>, filter: &Filter) -> io::Result<()> {
+        let updates = reader_order::updates(self.printer.release, mutation).into_iter().enumerate();
+        for (index, update) in updates.filter(|(_, update)| filter.takes_update(update)) {
             let mut line = json!({
                 "kind": "update",
-                "segment": self.segment.log(),
+                "segment": self.segment,
                 "position": entry.end.0,
                 "mutation_index": entry.index,
                 "mutation_size": entry.body().len(),
@@ -72,9 +74,12 @@ impl<W: Write> Form for Lossless<W> {
         Ok(())
     }
 
-    fn undecodable(&mut self, entry: &Entry<'_>, _: &Mutation<'_>, error: &DecodeError) -> io::Result<()> {
+    fn undecodable(&mut self, entry: &Entry<'_>, leading: &Mutation<'_>, error: &DecodeError, filter: &Filter) -> io::Result<()> {
+        if !filter.takes_undecodable(leading, error) {
+            return Ok(());
+        }
         let mut line = json!({
-            "segment": self.segment.log(),
+            "segment": self.segment,
             "position": entry.end.0,
             "mutation_index": entry.index,
             "mutation_size": entry.body().len(),
@@ -90,7 +95,7 @@ impl<W: Write> Form for Lossless<W> {
     fn damage(&mut self, damage: &Damage) -> io::Result<()> {
         let line = json!({
             "kind": "error",
-            "segment": self.segment.log(),
+            "segment": self.segment,
             "reason": damage.cause.kind(),
             "file_start": damage.file.start.0,
             "file_end": damage.file.end.0,

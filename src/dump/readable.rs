@@ -1,80 +1,162 @@
-//! The readable form: a line per change, for people.
+//! The readable form: a line a mutation, for people.
 //!
 //! ```text
 //! CommitLog-7-1795365411252.log  version 7, plain
-//!     67470  ops.t  u  p=1 c1=2 c2="a"  v=null
+//!     67470  2026-11-22T19:10:52.727579Z  ops.t  u  p=1 c1=2 c2="a"  v=null
+//! ```
+//!
+//! A line is where the entry ends, the newest write time in it, and its changes. With [`Readable::raw`] the frames stand between the lines:
+//!
+//! ```text
+//!   header   0..20           id 1795365411252  params {}  crc 0x3a5f1d02
+//!   section  20..67474       marker 20  crc 0x88ef4731  next 67474  66.. bytes
+//!   entry    67350..67470    size 108  size crc 0x14f177e6  crc 0x5e475612
 //! ```
 
-use super::{Archive, Form, Summary};
-use crate::commitlog::{Damage, Descriptor, Entry, SegmentError};
-use crate::cql::{self, CqlType};
-use crate::event::{self, Change, ChangeEvent};
-use crate::mutation::{Cell, Clustering, ClusteringBound, ColumnData, DecodeError, Mutation, Row, split_partition_key};
+use super::change_text::{changes, separate};
+use super::filter::{Filter, newest_write};
+use super::{Form, Look, Stored, Summary, kind, moment};
+use crate::commitlog::{Coverage, Damage, Descriptor, Entry, SectionSpan, SegmentError};
+use crate::mutation::{DecodeError, Mutation};
 use crate::position::{CommitLogPosition, SegmentId};
-use crate::schema::ColumnMetadata;
 use std::io::{self, Write};
 
 /// Writes the readable form.
 #[derive(Debug)]
 pub struct Readable<W> {
     out: W,
+    look: Look,
+    raw: bool,
     segment: SegmentId,
+    /// What is said of a segment and a section only if something in it is shown: with a filter most have nothing.
+    pending: Pending,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    segment: Option<String>,
+    section: Option<String>,
 }
 
 impl<W: Write> Readable<W> {
-    /// Writes to `out`.
+    /// Writes to `out`, without colours and frames.
     pub fn new(out: W) -> Self {
-        Readable { out, segment: SegmentId(0) }
+        Readable { out, look: Look::default(), raw: false, segment: SegmentId(0), pending: Pending::default() }
     }
 
-    fn change(&mut self, event: &ChangeEvent<'_>) -> io::Result<()> {
-        let table = event.update.table;
-        write!(self.out, "{:>10}  {table}  {}  {}", event.at.position, event.change.operation().letter(), key(event))?;
-        match &event.change {
-            Change::Static(row) | Change::Row(row) => writeln!(self.out, "{}", cells(row)),
-            Change::RowDelete(_, deletion) => writeln!(self.out, "  row deleted at {}", deletion.time.marked_for_delete_at.0),
-            Change::PartitionDelete(deletion) => writeln!(self.out, "  partition deleted at {}", deletion.marked_for_delete_at.0),
-            Change::RangeDelete(range) => writeln!(
-                self.out,
-                "  range {} to {} deleted at {}",
-                bound(&range.start, &table.clustering),
-                bound(&range.end, &table.clustering),
-                range.deletion.marked_for_delete_at.0
-            ),
+    /// With colours.
+    #[must_use]
+    pub fn look(self, look: Look) -> Self {
+        Readable { look, ..self }
+    }
+
+    /// With header, sections and frames of entries, if `raw`.
+    #[must_use]
+    pub fn raw(self, raw: bool) -> Self {
+        Readable { raw, ..self }
+    }
+
+    fn say_pending(&mut self) -> io::Result<()> {
+        for text in [self.pending.segment.take(), self.pending.section.take()].into_iter().flatten() {
+            self.out.write_all(text.as_bytes())?;
         }
+        Ok(())
+    }
+
+    fn line(&mut self, entry: &Entry<'_>, mutation: &Mutation<'_>, text: &str) -> io::Result<()> {
+        self.say_pending()?;
+        let quiet = self.look.quiet;
+        if self.raw {
+            let (size, size_crc) = (entry.body().len(), entry.size_crc());
+            let place = format!("{}..{}", entry.start, entry.end);
+            writeln!(self.out, "{quiet}  entry    {place:<22} size {size}  size crc {size_crc:#010x}  crc {:#010x}{quiet:#}", entry.crc())?;
+        }
+        let written = newest_write(mutation).map_or_else(|| "-".into(), |at| moment::show(at.0));
+        writeln!(self.out, "{quiet}{:>10}  {written:<27}{quiet:#}  {text}", entry.end)
+    }
+
+    fn text(&self, entry: &Entry<'_>, mutation: &Mutation<'_>, filter: &Filter) -> String {
+        let at = CommitLogPosition { segment: self.segment, position: entry.end };
+        changes(at, mutation, filter, &self.look)
+    }
+
+    fn header(&self, stored: &Stored<'_>, descriptor: &Descriptor) -> String {
+        let end = descriptor.header_end;
+        // The params stand behind 14 bytes and before the checksum; that they are JSON was found when the header was read.
+        let params = stored.bytes.get(14..(end.0 as usize).saturating_sub(4)).unwrap_or_default();
+        format!(
+            "  header   {:<22} id {}  params {}  crc {:#010x}\n",
+            format!("0..{end}"),
+            descriptor.id,
+            String::from_utf8_lossy(params),
+            descriptor.header_crc
+        )
     }
 }
 
 impl<W: Write> Form for Readable<W> {
-    fn segment(&mut self, archive: &Archive, header: Result<&Descriptor, &SegmentError>) -> io::Result<()> {
-        self.segment = archive.name.id;
+    fn segment(&mut self, stored: &Stored<'_>, header: Result<&Descriptor, &SegmentError>, filter: &Filter) -> io::Result<()> {
+        let (heading, quiet, error) = (self.look.heading, self.look.quiet, self.look.error);
+        let mut text = format!("{heading}{}{heading:#}  ", stored.archive.log());
         match header {
             Ok(descriptor) => {
-                let kind = match &descriptor.encryption {
-                    Some(encryption) => &encryption.cipher,
-                    None => descriptor.compression_class.as_deref().unwrap_or("plain"),
-                };
-                writeln!(self.out, "{}  version {}, {kind}", archive.name.log(), descriptor.version)
+                self.segment = descriptor.id;
+                text += &format!("{quiet}version {}, {}{quiet:#}\n", descriptor.version, kind(descriptor));
+                if self.raw {
+                    text += &format!("{quiet}{}{quiet:#}", self.header(stored, descriptor));
+                }
             }
-            Err(error) => writeln!(self.out, "{}  {error}", archive.name.log()),
+            Err(why) => text += &format!("{error}{why}{error:#}\n"),
         }
+        self.pending = Pending { segment: Some(text), section: None };
+        if filter.is_any() || header.is_err() { self.say_pending() } else { Ok(()) }
     }
 
-    fn mutation(&mut self, entry: &Entry<'_>, mutation: &Mutation<'_>) -> io::Result<()> {
-        let at = CommitLogPosition { segment: self.segment, position: entry.end };
-        match event::project(at, mutation) {
-            Ok(projection) => projection.events.iter().try_for_each(|event| self.change(event)),
-            Err(error) => writeln!(self.out, "{:>10}  {error}", entry.end),
+    fn section(&mut self, section: &SectionSpan, stored: &Stored<'_>, filter: &Filter) -> io::Result<()> {
+        if !self.raw {
+            return Ok(());
         }
+        let quiet = self.look.quiet;
+        let next = section.next.map_or_else(|| "?".into(), |next| next.to_string());
+        let crc = stored.marker_crc(section.marker);
+        let length = section
+            .length
+            .map_or_else(|| "as many bytes as hold".into(), |length| format!("{length} bytes from position {}", section.start));
+        let place = format!("{}..{next}", section.marker);
+        self.pending.section =
+            Some(format!("{quiet}  section  {place:<22} marker {}  crc {crc:#010x}  next {next}  {length}{quiet:#}\n", section.marker));
+        if filter.is_any() { self.say_pending() } else { Ok(()) }
     }
 
-    fn undecodable(&mut self, entry: &Entry<'_>, leading: &Mutation<'_>, error: &DecodeError) -> io::Result<()> {
-        self.mutation(entry, leading)?;
-        writeln!(self.out, "{:>10}  {error} ({} bytes)", entry.end, entry.body().len())
+    fn mutation(&mut self, entry: &Entry<'_>, mutation: &Mutation<'_>, filter: &Filter) -> io::Result<()> {
+        let text = self.text(entry, mutation, filter);
+        self.line(entry, mutation, &text)
+    }
+
+    fn undecodable(&mut self, entry: &Entry<'_>, leading: &Mutation<'_>, error: &DecodeError, filter: &Filter) -> io::Result<()> {
+        if !filter.takes_undecodable(leading, error) {
+            return Ok(());
+        }
+        let mut text = self.text(entry, leading, filter);
+        separate(&mut text);
+        let style = self.look.error;
+        text += &format!("{style}{error} ({} bytes){style:#}", entry.body().len());
+        self.line(entry, leading, &text)
     }
 
     fn damage(&mut self, damage: &Damage) -> io::Result<()> {
-        writeln!(self.out, "{:>10}  damage: {damage}", damage.logical.start)
+        self.say_pending()?;
+        let style = self.look.error;
+        writeln!(self.out, "{:>10}  {style}damage: {damage}{style:#}", damage.logical.start)
+    }
+
+    fn segment_end(&mut self, stored: &Stored<'_>, coverage: &Coverage) -> io::Result<()> {
+        if self.raw && self.pending.segment.is_none() {
+            let (quiet, Coverage { padding, unmarked, .. }) = (self.look.quiet, coverage);
+            let place = format!("..{}", stored.bytes.len());
+            writeln!(self.out, "{quiet}  end      {place:<22} {padding} bytes of padding, {unmarked} behind the last marker{quiet:#}")?;
+        }
+        Ok(())
     }
 
     fn end(&mut self, summary: &Summary) -> io::Result<()> {
@@ -82,59 +164,9 @@ impl<W: Write> Form for Readable<W> {
         let skipped: u64 = summary.skipped.values().sum();
         writeln!(
             self.out,
-            "{segments} segments: {mutations} mutations, {updates} updates, {rows} rows, {cells} cells; {skipped} mutations of unknown tables, {errors} errors"
+            "{segments} segment{}: {mutations} mutations, {updates} updates, {rows} rows, {cells} cells; {skipped} mutations of unknown tables, {errors} errors",
+            if *segments == 1 { "" } else { "s" }
         )?;
         self.out.flush()
     }
-}
-
-fn key(event: &ChangeEvent<'_>) -> String {
-    let update = event.update;
-    let parts = split_partition_key(update.table, update.partition_key).unwrap_or_default();
-    let parts: Vec<_> = parts.into_iter().map(Some).collect();
-    let mut text = values(&update.table.partition_key, &parts);
-    if let Change::Row(row) | Change::RowDelete(row, _) = &event.change
-        && !row.clustering.is_empty()
-    {
-        text.push(' ');
-        text.push_str(&values(&update.table.clustering, &row.clustering));
-    }
-    text
-}
-
-fn values(columns: &[ColumnMetadata], values: &Clustering<'_>) -> String {
-    let named = columns.iter().zip(values).map(|(column, value)| format!("{}={}", column.name, text(&column.cql_type, *value)));
-    named.collect::<Vec<_>>().join(" ")
-}
-
-fn text(cql_type: &CqlType, bytes: Option<&[u8]>) -> String {
-    bytes.map_or_else(|| "null".into(), |bytes| cql::select_json(cql_type, bytes).unwrap_or_else(|| "?".into()))
-}
-
-fn bound(bound: &ClusteringBound<'_>, columns: &[ColumnMetadata]) -> String {
-    format!("{}({})", bound.kind.name(), values(columns, &bound.values))
-}
-
-fn cells(row: &Row<'_>) -> String {
-    let mut text = String::new();
-    for data in &row.columns {
-        match data {
-            ColumnData::Simple(simple) => {
-                text.push_str(&format!("  {}={}", simple.column.column.name, self::text(&simple.column.column.cql_type, simple.value)));
-            }
-            ColumnData::Complex(complex) => {
-                let reset = if complex.deletion.is_some() { "=" } else { "+=" };
-                let elements: Vec<String> = complex.cells.iter().map(element).collect();
-                text.push_str(&format!("  {}{reset}[{}]", complex.column.column.name, elements.join(", ")));
-            }
-        }
-    }
-    text
-}
-
-fn element(cell: &Cell<'_>) -> String {
-    let path = cell.path.map_or(&[][..], |path| path.0);
-    let types = cell.column.column.cql_type.cell_types(path);
-    let part = |cql_type: Option<&CqlType>, bytes| cql_type.map_or_else(|| "?".into(), |cql_type| text(cql_type, bytes));
-    format!("{}: {}", part(types.as_ref().map(|types| &types.0), Some(path)), part(types.as_ref().map(|types| &types.1), cell.value))
 }

@@ -42,14 +42,14 @@ impl Release {
     /// # Errors
     /// A file cannot be read.
     pub fn of(archives: &[Archive], catalog: &Catalog, keys: &Keys) -> io::Result<Release> {
-        let newest = archives.iter().map(|archive| archive.name.version).max();
+        let newest = archives.iter().filter_map(|archive| archive.name).map(|name| name.version).max();
         match newest {
             Some(..=6) => return Ok(Release::Cassandra3),
             Some(7) => {}
             Some(_) => return Ok(Release::Cassandra5),
             None => return Ok(Release::default()),
         }
-        for archive in archives.iter().rev().filter(|archive| archive.name.version == 7) {
+        for archive in archives.iter().rev().filter(|archive| archive.name.is_some_and(|name| name.version == 7)) {
             if let Some(release) = told(archive, catalog, keys)? {
                 return Ok(release);
             }
@@ -76,7 +76,7 @@ impl Release {
 /// What the first mutation tells that tells anything.
 fn told(archive: &Archive, catalog: &Catalog, keys: &Keys) -> io::Result<Option<Release>> {
     let bytes = archive.read()?;
-    let Ok(mut reader) = SegmentReader::open_with(bytes.as_slice(), Some(archive.name), keys) else { return Ok(None) };
+    let Ok(mut reader) = SegmentReader::open_with(bytes.as_slice(), archive.name, keys) else { return Ok(None) };
     loop {
         match reader.next(Horizon::Final)? {
             Item::Entry(entry) => {

@@ -1,10 +1,11 @@
 //! What a dump found, in numbers.
 
+use super::Filter;
 use crate::mutation::{ColumnData, Mutation, Row, Unfiltered};
 use crate::schema::TableId;
 use std::collections::BTreeMap;
 
-/// Counts over everything that was dumped. Cells that went with a dropped column are not counted, as Cassandra's own
+/// Counts over everything that was shown. Cells that went with a dropped column are not counted, as Cassandra's own
 /// reader does not show them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -30,9 +31,9 @@ impl Summary {
         self.errors == 0 && self.skipped.is_empty()
     }
 
-    pub(super) fn count(&mut self, mutation: &Mutation<'_>) {
+    pub(super) fn count(&mut self, mutation: &Mutation<'_>, filter: &Filter) {
         self.mutations += 1;
-        for update in &mutation.updates {
+        for update in mutation.updates.iter().filter(|update| filter.takes_update(update)) {
             self.updates += 1;
             self.cells += update.static_row.as_ref().map_or(0, kept_cells);
             for unfiltered in &update.unfiltereds {
@@ -47,7 +48,7 @@ impl Summary {
     }
 }
 
-fn kept_cells(row: &Row<'_>) -> u64 {
+pub(super) fn kept_cells(row: &Row<'_>) -> u64 {
     let kept = |data: &ColumnData<'_>| match data {
         ColumnData::Simple(cell) => u64::from(!cell.is_dropped()),
         ColumnData::Complex(complex) => complex.cells.iter().filter(|cell| !cell.is_dropped()).count() as u64,

@@ -14,24 +14,12 @@ pub fn with_a_closed_pipe(arguments: &[&str]) -> Ended {
     Ended::of(&child.wait_with_output().expect("our own child"))
 }
 
-fn quickstart() -> String {
+pub fn quickstart() -> String {
     root().join("fixtures/quickstart").display().to_string()
 }
 
-fn schema() -> String {
+pub fn schema() -> String {
     format!("{}/schema.cql", quickstart())
-}
-
-#[test]
-fn the_readable_form_has_a_line_per_change_and_a_sum() {
-    let ended = Ended::of(&output(["dump", "--schema", &schema(), &quickstart()]));
-
-    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
-    let text: Vec<&str> = ended.out.lines().collect();
-    assert_eq!(text[0], format!("{SEGMENT}  version 7, plain"));
-    assert!(text.iter().any(|line| line.starts_with("     55833  shop.outbox  i  customer_id=") && line.contains("OrderPlaced")));
-    assert!(ended.out.contains("  range INCL_START_BOUND("));
-    assert!(ended.out.ends_with("0 mutations of unknown tables, 0 errors\n"));
 }
 
 #[test]
@@ -83,7 +71,8 @@ fn a_segment_that_cannot_be_read_as_a_file_is_named() {
     let ended = Ended::of(&output(["dump", &place.cdc_raw().display().to_string()]));
 
     assert_eq!(ended.code, Some(74));
-    assert!(ended.err.starts_with(&format!("ringtail: {}.zst: ", place.segment().display())), "{}", ended.err);
+    let message = "not compressed as its name says: expected zstd, found neither zstd nor gzip";
+    assert_eq!(ended.err, format!("ringtail: {}.zst: {message}\n", place.segment().display()));
 }
 
 #[test]
