@@ -22,7 +22,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentId(pub u64);
 
-/// A byte offset in a segment file, from its first byte.
+/// A byte offset in a segment file, from its first byte. In a plain segment equal to the position, in others not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileOffset(pub u64);
 
@@ -55,7 +55,7 @@ pub struct EventId {
 }
 
 impl FileOffset {
-    /// The offset `bytes` further on.
+    /// The offset `bytes` further on; the largest there is, if that is beyond it.
     pub fn plus(self, bytes: u64) -> FileOffset {
         FileOffset(self.0.saturating_add(bytes))
     }

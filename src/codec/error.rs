@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The result of a parser over bytes.
+/// The result of a parser over bytes: the rest of the input and the value, or [`CodecError`] inside nom's envelope ([`CodecError::from_nom`]).
 pub type PResult<'a, T> = nom::IResult<&'a [u8], T, CodecError<'a>>;
 
 /// Why some bytes could not be parsed, and the input from there on.
@@ -41,12 +41,12 @@ pub enum Kind {
 }
 
 impl<'a> CodecError<'a> {
-    /// A failure of nom's, for parsers that refuse a number.
+    /// A number that the format does not allow, as an error of a nom parser. `at` is the input where the number stands.
     pub fn invalid(at: &'a [u8], what: &'static str, expected: &'static str, found: i64) -> nom::Err<Self> {
         nom::Err::Error(CodecError { at, kind: Kind::Invalid { what, expected, found } })
     }
 
-    /// The input ended early.
+    /// The input ended early, as an error of a nom parser: `need` bytes were asked for, and `at` is all there is.
     pub fn truncated(at: &'a [u8], what: &'static str, need: u64) -> nom::Err<Self> {
         nom::Err::Error(CodecError { at, kind: Kind::Truncated { what, need, have: at.len() as u64 } })
     }

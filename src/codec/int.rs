@@ -29,7 +29,10 @@ fixed! {
     be_i64: i64 = number::be_i64, "64-bit integer", 8;
 }
 
-/// The next `length` bytes.
+/// The next `length` bytes, borrowed. `what` names them in the error.
+///
+/// # Errors
+/// [`Kind::Truncated`](super::Kind::Truncated) if there are fewer.
 pub fn take<'a>(input: &'a [u8], length: u64, what: &'static str) -> PResult<'a, &'a [u8]> {
     match usize::try_from(length).ok().and_then(|n| input.split_at_checked(n)) {
         Some((bytes, rest)) => Ok((rest, bytes)),

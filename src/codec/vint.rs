@@ -15,7 +15,18 @@
 
 use super::{CodecError, PResult, take, u8};
 
-/// An unsigned vint of up to 64 bits.
+/// An unsigned vint of up to 64 bits, one to nine bytes.
+///
+/// # Errors
+/// If the input ends within it. Every run of bytes that is long enough is a number.
+///
+/// Cassandra: `VIntCoding.readUnsignedVInt`.
+///
+/// ```
+/// use ringtail::codec::unsigned_vint;
+///
+/// assert_eq!(unsigned_vint(&[0x81, 0x00, 0x2a]), Ok((&[0x2a][..], 256)));
+/// ```
 pub fn unsigned_vint(input: &[u8]) -> PResult<'_, u64> {
     let (rest, first) = u8(input)?;
     let extra = first.leading_ones();
@@ -36,19 +47,29 @@ pub fn unsigned_vint32(input: &[u8]) -> PResult<'_, u32> {
     Ok((rest, value as u32))
 }
 
-/// A signed vint: zigzag over an unsigned one.
+/// A signed vint: zigzag over an unsigned one, so that small negative numbers are short too.
+///
+/// # Errors
+/// As [`unsigned_vint`].
+///
+/// Cassandra: `VIntCoding.readVInt`.
 pub fn vint(input: &[u8]) -> PResult<'_, i64> {
     let (rest, value) = unsigned_vint(input)?;
     Ok((rest, (value >> 1) as i64 ^ -((value & 1) as i64)))
 }
 
-/// A run of bytes with its length in front as an unsigned vint.
+/// A run of bytes with its length in front as an unsigned vint, borrowed. `what` names them in the error.
+///
+/// # Errors
+/// If the input ends within the length or the bytes.
+///
+/// Cassandra: `ByteBufferUtil.readWithVIntLength`.
 pub fn vint_bytes<'a>(input: &'a [u8], what: &'static str) -> PResult<'a, &'a [u8]> {
     let (rest, length) = unsigned_vint(input)?;
     take(rest, length, what)
 }
 
-/// Appends `value` as an unsigned vint in its shortest form.
+/// Appends `value` as an unsigned vint in its shortest form (`VIntCoding.writeUnsignedVInt`).
 pub fn put_unsigned_vint(out: &mut Vec<u8>, value: u64) {
     let bits = 64 - (value | 1).leading_zeros();
     let extra = if bits > 56 { 8 } else { (bits - 1) / 7 };
@@ -64,7 +85,7 @@ pub fn put_unsigned_vint(out: &mut Vec<u8>, value: u64) {
     }
 }
 
-/// Appends `value` as a signed vint.
+/// Appends `value` as a signed vint in its shortest form (`VIntCoding.writeVInt`).
 pub fn put_vint(out: &mut Vec<u8>, value: i64) {
     put_unsigned_vint(out, ((value << 1) ^ (value >> 63)) as u64);
 }

@@ -19,7 +19,7 @@ pub enum Compressor {
     Noop,
 }
 
-/// Why a section could not be decompressed.
+/// Why a section could not be decompressed. Lengths are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CompressError {
     /// The compressed bytes hold another length than the section's head says.

@@ -10,7 +10,7 @@
 //! What became of the entries (delivered, filtered, parked, lost) is counted by whoever takes them; those
 //! counts add up to `entries`.
 
-/// Byte counts of one segment, so far.
+/// Byte counts of one segment, so far; at [`Item::End`](super::Item::End) of all of it, and both sums of the module hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Coverage {
     /// The segment header.
@@ -36,12 +36,12 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Sum of everything that is counted in bytes of the file.
+    /// Sum of everything that is counted in bytes of the file: its length, once the segment was read to its end.
     pub fn file_sum(&self) -> u64 {
         self.header + self.markers + self.section_heads + self.payload + self.padding + self.unmarked + self.damaged
     }
 
-    /// Sum of everything that is counted in logical bytes.
+    /// Sum of everything that is counted in logical bytes: `section_bytes`, once the segment was read to its end.
     pub fn logical_sum(&self) -> u64 {
         self.entries + self.damaged_logical
     }

@@ -7,6 +7,9 @@ use std::fmt;
 use std::ops::Range;
 
 /// A range of a segment that could not be read. What stands after it is read all the same.
+///
+/// Cassandra: where `CommitLogReader` calls `handleUnrecoverableError` and then gives the segment up or skips the section. It never tells the
+/// range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// The segment.
@@ -19,7 +22,7 @@ pub struct Damage {
     pub cause: DamageCause,
 }
 
-/// Why a range could not be read.
+/// Why a range could not be read. Holds offsets, lengths and checksums, never a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DamageCause {
     /// A marker's slot holds something else.
@@ -116,12 +119,12 @@ pub enum DamageCause {
 }
 
 impl Damage {
-    /// How many bytes of the file it takes.
+    /// How many bytes of the file it takes. In a compressed segment the section around it, of which other entries can have been read.
     pub fn file_bytes(&self) -> u64 {
         self.file.end.since(self.file.start)
     }
 
-    /// How many logical bytes it takes.
+    /// How many logical bytes it takes: those of entries that are not available.
     pub fn logical_bytes(&self) -> u64 {
         u64::from(self.logical.end.0.saturating_sub(self.logical.start.0))
     }

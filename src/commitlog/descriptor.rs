@@ -30,10 +30,10 @@ const FIXED: u64 = 14;
 /// The most that a two-byte length can ask for, with everything around it.
 const HEADER_MAX: usize = FIXED as usize + u16::MAX as usize + 4;
 
-/// What a header says.
+/// What a header says (`CommitLogDescriptor`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
-    /// Descriptor version.
+    /// Descriptor version, one of [`SUPPORTED_VERSIONS`].
     pub version: u32,
     /// Segment id.
     pub id: SegmentId,
@@ -45,22 +45,25 @@ pub struct Descriptor {
     pub encryption: Option<Encryption>,
     /// The header's checksum: with the first entry's it tells one incarnation of an id from another.
     pub header_crc: u32,
-    /// Where the first sync marker stands.
+    /// Where the first sync marker stands: the length of the header in bytes.
     pub header_end: FileOffset,
 }
 
 /// What a header says of encryption (`EncryptionContext.toHeaderParameters`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encryption {
-    /// JCE transformation.
+    /// JCE transformation (`encCipher`), as `AES/CBC/PKCS5Padding`.
     pub cipher: String,
-    /// Alias of the key in the node's keystore.
+    /// Alias of the key in the node's keystore (`encKeyAlias`), as `testing:1`.
     pub alias: String,
-    /// Initialization vector of every block of this segment.
+    /// Initialization vector of every block of this segment (`encIV`): 16 bytes for AES.
     pub iv: Vec<u8>,
 }
 
-/// Why a whole segment cannot be read. Nothing in it was; it is kept.
+/// Why a whole segment cannot be read. Nothing in it was. An empty one, one whose key is missing, and one that
+/// could not be read can be tried again later.
+///
+/// Cassandra: `CommitLogDescriptor.readHeader`, `CommitLogReader.readCommitLogSegment`, which skip or refuse the file.
 #[derive(Debug, thiserror::Error)]
 pub enum SegmentError {
     /// Nothing was ever written: no bytes, or zeros where the header should be.
@@ -182,6 +185,11 @@ impl SegmentError {
 }
 
 impl Descriptor {
+    /// The name that the segment's file has by what its header says (`CommitLogDescriptor.fileName`).
+    pub fn name(&self) -> SegmentName {
+        SegmentName { version: self.version, id: self.id }
+    }
+
     /// Reads the header of a segment (`CommitLogDescriptor.readHeader`).
     ///
     /// # Errors

@@ -13,12 +13,12 @@
 use crate::position::LogicalPosition;
 use crc32fast::Hasher;
 
-/// Bytes of a frame around its payload (`ENTRY_OVERHEAD_SIZE`).
+/// Bytes of a frame around its payload: two checksums and the size, four bytes each (`CommitLogSegment.ENTRY_OVERHEAD_SIZE`).
 pub const ENTRY_OVERHEAD: u64 = 12;
 /// No mutation is shorter (CASSANDRA-2128).
 const SIZE_MIN: i32 = 10;
 
-/// One entry whose two checksums held.
+/// One entry whose two checksums held: the frame around one mutation. Borrows from the reader until the next call.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
     /// Number of the entry in its segment, from 0, among those whose checksums held.
@@ -32,18 +32,18 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// The serialized mutation.
+    /// The serialized mutation, without the frame: what [`crate::mutation::decode`] takes.
     pub fn body(&self) -> &'a [u8] {
         let end = self.frame.len().saturating_sub(4);
         self.frame.get(8..end).unwrap_or_default()
     }
 
-    /// The checksum over the size alone, as stored.
+    /// The checksum over the four bytes of the size, as stored behind them.
     pub fn size_crc(&self) -> u32 {
         self.frame.get(4..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u32::from_be_bytes(*bytes))
     }
 
-    /// The checksum over the whole entry, as stored.
+    /// The checksum over size and body, as stored behind the body.
     pub fn crc(&self) -> u32 {
         self.frame.last_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))
     }

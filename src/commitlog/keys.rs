@@ -24,12 +24,12 @@ impl Keys {
         self.by_alias.insert(alias.to_lowercase(), key);
     }
 
-    /// The key of an alias.
+    /// The raw bytes of the key of an alias; none if it is not there.
     pub fn get(&self, alias: &str) -> Option<&[u8]> {
         self.by_alias.get(&alias.to_lowercase()).map(Vec::as_slice)
     }
 
-    /// The aliases there are.
+    /// The aliases there are, in lower case, sorted.
     pub fn aliases(&self) -> impl Iterator<Item = &str> {
         self.by_alias.keys().map(String::as_str)
     }

@@ -17,7 +17,7 @@ pub struct MappedSegment {
 }
 
 impl MappedSegment {
-    /// Maps a sealed segment.
+    /// Maps a sealed segment: one that nobody writes to any more, under a name that nobody shortens.
     ///
     /// # Errors
     /// What the file system says.

@@ -11,10 +11,10 @@
 use crate::position::{FileOffset, SegmentId};
 use crc32fast::Hasher;
 
-/// Size of a marker on disk.
+/// Size of a marker on disk, in bytes (`CommitLogSegment.SYNC_MARKER_SIZE`).
 pub const MARKER_SIZE: u64 = 8;
 
-/// What stands in a marker's slot.
+/// What stands in a marker's slot (`CommitLogSegmentReader.readSyncMarker`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncMarker {
     /// Eight zero bytes: not written yet, or the end.

@@ -25,12 +25,12 @@ impl SegmentName {
         SegmentName::parse(file, "_cdc.idx")
     }
 
-    /// The segment's file name.
+    /// The segment's file name: `CommitLog-7-1795374647657.log`.
     pub fn log(&self) -> String {
         format!("{self}.log")
     }
 
-    /// The file name of its CDC index.
+    /// The file name of its CDC index, which stands beside it in `cdc_raw`: `CommitLog-7-1795374647657_cdc.idx`.
     pub fn index(&self) -> String {
         format!("{self}_cdc.idx")
     }

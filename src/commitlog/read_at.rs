@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// A segment's bytes. The length may grow between calls while Cassandra writes the file.
+/// A segment's bytes: a slice in memory, a [`File`], or your own. The length may grow between calls while Cassandra writes the file.
 ///
 /// Active segments are read by positioned reads into our own buffer: a slice over memory that another
 /// process writes would be undefined behaviour.

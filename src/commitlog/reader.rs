@@ -21,7 +21,7 @@ use std::ops::Range;
 /// The length of its plain bytes, in front of a compressed or encrypted section.
 const HEAD: u64 = 4;
 
-/// How far a segment may be read at this moment.
+/// How far a segment may be read at this moment. It may change from call to call, upwards only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Horizon {
     /// The file may still grow: up to its newest valid marker (`read: marked`).
@@ -211,12 +211,12 @@ impl<R: ReadAt> SegmentReader<R> {
         self.ends_empty && matches!(self.place, Place::Marker { .. })
     }
 
-    /// What the header says.
+    /// What the header says: version, id, compression, encryption.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
     }
 
-    /// The file.
+    /// What the segment is read from, as it was given.
     pub fn file(&self) -> &R {
         &self.file
     }
@@ -258,7 +258,7 @@ impl<R: ReadAt> SegmentReader<R> {
         Ok(at)
     }
 
-    /// The checksum of the first entry, once it was read.
+    /// The checksum of the first entry, once it was read: with that of the header it tells one use of a segment id from another.
     pub fn first_entry_crc(&self) -> Option<u32> {
         self.first_entry_crc
     }

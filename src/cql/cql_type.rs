@@ -5,59 +5,60 @@ use std::sync::Arc;
 /// A CQL type (`db.marshal.AbstractType`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CqlType {
-    /// 7-bit text.
+    /// 7-bit text (`AsciiType`).
     Ascii,
-    /// 64-bit integer.
+    /// 64-bit integer, 8 bytes (`LongType`).
     Bigint,
-    /// Bytes.
+    /// Bytes (`BytesType`).
     Blob,
-    /// True or false.
+    /// True or false: one byte, 0 is false (`BooleanType`).
     Boolean,
-    /// A counter: its cells hold a context of shards, not a number.
+    /// A counter: its cells hold a context of shards, not a number (`CounterColumnType`, `CounterContext`).
     Counter,
-    /// A day.
+    /// A day: 4 bytes, unsigned days with 1970-01-01 in the middle, at 2^31 (`SimpleDateType`).
     Date,
-    /// A decimal of any size.
+    /// A decimal of any size: its scale in 4 bytes, then an integer of any length (`DecimalType`).
     Decimal,
-    /// 64-bit float.
+    /// 64-bit float, IEEE 754 (`DoubleType`).
     Double,
-    /// Months, days and nanoseconds.
+    /// Months, days and nanoseconds: three signed vints (`DurationType`).
     Duration,
     /// The hidden value of a key-only COMPACT STORAGE table (`EmptyType`).
     Empty,
-    /// 32-bit float.
+    /// 32-bit float, IEEE 754 (`FloatType`).
     Float,
-    /// An IPv4 or IPv6 address.
+    /// An IPv4 or IPv6 address: 4 or 16 bytes (`InetAddressType`).
     Inet,
-    /// 32-bit integer.
+    /// 32-bit integer, 4 bytes (`Int32Type`).
     Int,
-    /// 16-bit integer.
+    /// 16-bit integer, 2 bytes (`ShortType`).
     Smallint,
-    /// UTF-8 text (`text`, `varchar`).
+    /// UTF-8 text: `text`, `varchar` (`UTF8Type`).
     Text,
-    /// Nanoseconds since midnight.
+    /// Nanoseconds since midnight, 8 bytes (`TimeType`).
     Time,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970, 8 bytes, signed (`TimestampType`).
     Timestamp,
-    /// A version 1 UUID.
+    /// A version 1 UUID, 16 bytes (`TimeUUIDType`).
     Timeuuid,
-    /// 8-bit integer.
+    /// 8-bit integer, 1 byte (`ByteType`).
     Tinyint,
-    /// A UUID.
+    /// A UUID, 16 bytes (`UUIDType`).
     Uuid,
-    /// An integer of any size.
+    /// An integer of any size, two's complement, the highest byte first (`IntegerType`).
     Varint,
-    /// A list; not frozen means that each element is a cell of its own.
+    /// A list; not frozen means that each element is a cell of its own. Frozen: the number of elements in 4 bytes, then each with its length
+    /// in 4 bytes, −1 for null (`ListType`, `CollectionSerializer`).
     List(Arc<CqlType>),
-    /// A set.
+    /// A set; as a list (`SetType`).
     Set(Arc<CqlType>),
-    /// A map.
+    /// A map; as a list of keys and values in turn (`MapType`).
     Map(Arc<CqlType>, Arc<CqlType>),
-    /// A tuple; always frozen.
+    /// A tuple; always frozen: each member with its length in 4 bytes, −1 for null, absent ones at the end left out (`TupleType`).
     Tuple(Arc<[CqlType]>),
-    /// A user-defined type.
+    /// A user-defined type; frozen, as a tuple (`UserType`).
     Udt(Arc<UserType>),
-    /// A vector of a fixed number of elements (5.0).
+    /// A vector of a fixed number of elements, from 5.0 on: the elements, with vint lengths where those are not fixed (`VectorType`).
     Vector(Arc<CqlType>, u16),
     /// `frozen<…>` around a collection or user-defined type.
     Frozen(Arc<CqlType>),
@@ -77,7 +78,7 @@ pub struct UserType {
 }
 
 impl CqlType {
-    /// The type without `frozen<…>` around it.
+    /// The type without `frozen<…>` around it; those inside stay.
     pub fn unfrozen(&self) -> &CqlType {
         match self {
             CqlType::Frozen(inner) => inner.unfrozen(),

@@ -20,6 +20,15 @@ use uuid::Uuid;
 /// [`ValueError::Bytes`] if a length is wrong or the bytes end within an element.
 ///
 /// Cassandra: `AbstractType.compose`, `serializers.*Serializer.deserialize`.
+///
+/// ```
+/// use ringtail::cql::{CqlType, CqlValue, decode};
+///
+/// assert_eq!(decode(&CqlType::Date, &[0x80, 0, 0, 1])?, CqlValue::Date(1)); // 1970-01-02
+/// assert_eq!(decode(&CqlType::Int, &[])?, CqlValue::Empty); // not null, which has no bytes at all
+/// assert!(decode(&CqlType::Int, &[0]).is_err());
+/// # Ok::<(), ringtail::cql::ValueError>(())
+/// ```
 pub fn decode<'a>(cql_type: &CqlType, bytes: &'a [u8]) -> Result<CqlValue<'a>, ValueError> {
     decode_at(cql_type, bytes, 0)
 }

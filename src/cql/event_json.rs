@@ -21,7 +21,15 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 /// | user-defined type | object with every field of the type, null where absent |
 /// | null, empty | null |
 ///
-/// `cql_type` must be the type that the value was decoded with; it gives the names of fields.
+/// `cql_type` must be the type that the value was decoded with; it gives the names of fields. Appends to `out` and never fails.
+///
+/// ```
+/// use ringtail::cql::{CqlType, CqlValue, event_json};
+///
+/// let mut out = String::new();
+/// event_json(&CqlType::Map(CqlType::Int.into(), CqlType::Text.into()), &CqlValue::Map(vec![(Some(CqlValue::Int(1)), None)]), &mut out);
+/// assert_eq!(out, r#"[{"key":1,"value":null}]"#);
+/// ```
 pub fn event_json(cql_type: &CqlType, value: &CqlValue<'_>, out: &mut String) {
     match value {
         CqlValue::Empty => out.push_str("null"),

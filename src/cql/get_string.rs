@@ -13,6 +13,8 @@ use super::{CqlType, CqlValue, decode, inet, time};
 ///
 /// Collections, vectors, counters and blobs print as hexadecimal digits, tuples and user-defined types as
 /// their fields with `:` between them and `@` for null.
+///
+/// Cassandra: `AbstractType.getString`, `TupleType.getString`.
 pub fn get_string(cql_type: &CqlType, bytes: &[u8]) -> Option<String> {
     let mut out = String::new();
     put(cql_type, bytes, &mut out, 0)?;

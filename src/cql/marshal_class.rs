@@ -9,6 +9,8 @@ const PACKAGE: &str = "org.apache.cassandra.db.marshal.";
 /// `org.apache.cassandra.db.marshal.ReversedType(org.apache.cassandra.db.marshal.TimestampType)`.
 ///
 /// `reversed` is that of a clustering column.
+///
+/// Cassandra: `AbstractType.toString`, `TypeParser`.
 pub fn marshal_class(cql_type: &CqlType, reversed: bool) -> String {
     let mut out = String::new();
     if reversed {

@@ -24,6 +24,16 @@ pub enum SelectStyle {
 ///
 /// Cassandra reads more leniently here than it validates: bytes behind a number or a collection are
 /// ignored, so they are here. A counter prints as the sum of its shards, which is what a client sees.
+///
+/// Cassandra: `AbstractType.toJSONString`.
+///
+/// ```
+/// use ringtail::cql::{CqlType, select_json};
+///
+/// assert_eq!(select_json(&CqlType::Int, &[0, 0, 0, 7]).as_deref(), Some("7"));
+/// assert_eq!(select_json(&CqlType::Timestamp, &[0; 8]).as_deref(), Some("\"1970-01-01 00:00:00.000Z\""));
+/// assert_eq!(select_json(&CqlType::Int, &[7]), None);
+/// ```
 pub fn select_json(cql_type: &CqlType, bytes: &[u8]) -> Option<String> {
     select_json_as(SelectStyle::Cassandra4, cql_type, bytes)
 }

@@ -43,7 +43,7 @@ fn escape_one(character: char, out: &mut String) {
     }
 }
 
-/// Appends `bytes` as lower-case hexadecimal digits.
+/// Appends `bytes` as lower-case hexadecimal digits, without `0x` (`Hex.bytesToHex`).
 pub fn hex(bytes: &[u8], out: &mut String) {
     out.reserve(bytes.len() * 2);
     for byte in bytes {

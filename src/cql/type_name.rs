@@ -30,13 +30,13 @@ use thiserror::Error;
 /// Types nested deeper than this are refused: reading and dropping them is recursive.
 pub const TYPE_DEPTH_MAX: usize = 64;
 
-/// Knows the user-defined types of keyspaces.
+/// Knows the user-defined types of keyspaces (`schema.Types`).
 pub trait UdtResolver {
     /// The type of this name, both names unquoted.
     fn resolve(&self, keyspace: &str, name: &str) -> Option<Arc<UserType>>;
 }
 
-/// A resolver that knows no type.
+/// A resolver that knows no type: names of user-defined types are then errors.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoUdts;
 
@@ -46,7 +46,7 @@ impl UdtResolver for NoUdts {
     }
 }
 
-/// Why a text is not the name of a type.
+/// Why a text is not the name of a type. Holds the name's own words.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TypeNameError {
     /// The text does not follow the grammar.
@@ -94,6 +94,14 @@ pub enum TypeNameError {
 /// [`TypeNameError`]: bad grammar, an unknown name, wrong parameters, or too deep.
 ///
 /// Cassandra: `CQLTypeParser.parse`.
+///
+/// ```
+/// use ringtail::cql::{CqlType, NoUdts, parse_type};
+///
+/// assert_eq!(parse_type("list<frozen<set<int>>>", "shop", &NoUdts)?.is_multi_cell(), true);
+/// assert_eq!(parse_type("varchar", "shop", &NoUdts)?, CqlType::Text);
+/// # Ok::<(), ringtail::cql::TypeNameError>(())
+/// ```
 pub fn parse_type(text: &str, keyspace: &str, udts: &impl UdtResolver) -> Result<CqlType, TypeNameError> {
     let syntax = |rest: &str, expected| TypeNameError::Syntax { text: text.to_owned(), at: text.len() - rest.len(), expected };
 

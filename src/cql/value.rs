@@ -74,7 +74,7 @@ pub enum CqlValue<'a> {
     Custom(&'a [u8]),
 }
 
-/// One shard of a counter: what one node has counted.
+/// One shard of a counter: what one node has counted. 32 bytes in a context (`CounterContext.ContextState`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CounterShard {
     /// The counter id: the host id of the node that leads it.

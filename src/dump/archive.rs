@@ -41,7 +41,7 @@ impl Archive {
     }
 
     pub(super) fn memory(path: PathBuf, bytes: Vec<u8>) -> Archive {
-        let name = Descriptor::parse(&bytes).ok().map(|descriptor| SegmentName { version: descriptor.version, id: descriptor.id });
+        let name = Descriptor::parse(&bytes).ok().map(|descriptor| descriptor.name());
         Archive { path, name, content: Content::Memory(bytes.into()) }
     }
 

@@ -12,10 +12,10 @@ use std::sync::Arc;
 /// Above this a buffer is given back after an event, so that one large event does not stay in memory for ever.
 const BUFFER_KEPT: usize = 1 << 20;
 
-/// What is configured of the envelope.
+/// What is configured of the envelope. All of it goes into records as it is.
 #[derive(Clone, Debug)]
 pub struct EnvelopeSettings {
-    /// `node.id`.
+    /// `node.id`: the first part of every event's id.
     pub node: Arc<str>,
     /// `topics.prefix`; Debezium's `topic.prefix`, and the `name` in `source`.
     pub prefix: String,
@@ -29,7 +29,21 @@ pub struct EnvelopeSettings {
     pub partition_by: PartitionBy,
 }
 
-/// Turns events into records.
+/// The node is `local`, the prefix `ringtail`, the cluster has no name: what `run` takes where nothing is configured and no node is asked.
+impl Default for EnvelopeSettings {
+    fn default() -> Self {
+        EnvelopeSettings {
+            node: "local".into(),
+            prefix: "ringtail".into(),
+            topic: TopicTemplate::default(),
+            cluster: String::new(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            partition_by: PartitionBy::PartitionKey,
+        }
+    }
+}
+
+/// Turns events into records. The default one has the default settings.
 #[derive(Debug)]
 pub struct Envelope {
     settings: EnvelopeSettings,
@@ -39,8 +53,14 @@ pub struct Envelope {
     buffer: String,
 }
 
+impl Default for Envelope {
+    fn default() -> Self {
+        Envelope::new(EnvelopeSettings::default())
+    }
+}
+
 impl Envelope {
-    /// An envelope of these settings.
+    /// An envelope of these settings. It keeps topics and a buffer, so one is used for many events.
     pub fn new(settings: EnvelopeSettings) -> Self {
         let source = Source::new(&settings.version, &settings.prefix, &settings.cluster);
         Envelope { settings, source, topics: HashMap::new(), buffer: String::new() }

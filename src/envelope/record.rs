@@ -5,16 +5,17 @@ use std::sync::Arc;
 /// A topic name: letters, digits, `.`, `_` and `-`, at most 249 of them.
 pub type Topic = Arc<str>;
 
-/// One record, ready to leave.
+/// One record, ready to leave: what becomes one message of Kafka.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Where it goes.
     pub topic: Topic,
-    /// The serialized key.
+    /// The serialized key: a JSON object of the primary key's columns; clustering columns are null for changes of partitions, ranges and
+    /// static rows.
     pub key: Vec<u8>,
-    /// The serialized value; `None` is a tombstone record.
+    /// The serialized value, a JSON object; `None` is a tombstone record.
     pub value: Option<Vec<u8>>,
-    /// Headers in order, UTF-8 values.
+    /// Headers in order, UTF-8 values: `ringtail.id` is `node/segment/position/ordinal`, `ringtail.batch` is `segment:position;n/of`.
     pub headers: Vec<(&'static str, String)>,
     /// The Cassandra partition key as it stands in the log: what the Kafka partition is chosen by where the
     /// table has clustering columns.

@@ -19,7 +19,7 @@ enum Part {
     Table,
 }
 
-/// Why a template is none.
+/// Why a text is no template of topic names.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TopicTemplateError {
     /// A place that does not exist.

@@ -5,7 +5,7 @@ use super::{Change, ChangeEvent, max_timestamp};
 use crate::mutation::{ColumnData, Mutation, PartitionUpdate, Row, Unfiltered, WriteTimestamp};
 use crate::position::CommitLogPosition;
 
-/// The events of one entry.
+/// The events of one entry, which borrow from its mutation.
 #[derive(Clone, Debug, Default)]
 pub struct Projection<'a> {
     /// The events in order; `events[i].ordinal == i`.

@@ -3,7 +3,7 @@
 use crate::mutation::{ClusteringBound, DeletionTime, PartitionUpdate, Row, RowDeletion, WriteTimestamp};
 use crate::position::CommitLogPosition;
 
-/// One change of one row, partition or range.
+/// One change of one row, partition or range, which borrows from its mutation.
 #[derive(Clone, Debug)]
 pub struct ChangeEvent<'a> {
     /// The entry it came from.
@@ -23,7 +23,7 @@ pub struct ChangeEvent<'a> {
     pub change: Change<'a>,
 }
 
-/// What changed.
+/// What changed. In order within an update: partition, static row, ranges, rows.
 #[derive(Clone, Debug)]
 pub enum Change<'a> {
     /// The partition was deleted.
@@ -38,7 +38,7 @@ pub enum Change<'a> {
     Row(&'a Row<'a>),
 }
 
-/// A closed range tombstone: the pair of markers (`db.RangeTombstone`).
+/// A closed range tombstone: the pair of markers (`db.RangeTombstone`). Either side can be open: then its bound has no values.
 #[derive(Clone, Debug)]
 pub struct RangeTombstone<'a> {
     /// Where it begins, in storage order.
@@ -63,7 +63,7 @@ pub enum Operation {
 }
 
 impl Change<'_> {
-    /// The operation it is published under.
+    /// The operation it is published under, as `op`.
     pub fn operation(&self) -> Operation {
         match self {
             Change::PartitionDelete(_) | Change::RowDelete(..) => Operation::Delete,
@@ -73,7 +73,7 @@ impl Change<'_> {
         }
     }
 
-    /// The kind as events name it.
+    /// The kind as events name it, in `ringtail.kind`: it tells a static row and the three ways of deleting apart, which `op` does not.
     pub fn kind(&self) -> &'static str {
         match self {
             Change::PartitionDelete(_) => "partition_delete",
@@ -86,7 +86,7 @@ impl Change<'_> {
 }
 
 impl Operation {
-    /// The letter of `op`.
+    /// The letter of `op` in events: `i`, `u`, `d` or `r`.
     pub fn letter(self) -> &'static str {
         match self {
             Operation::Insert => "i",

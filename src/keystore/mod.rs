@@ -28,7 +28,7 @@ pub enum KeystoreType {
     Pkcs12,
 }
 
-/// A keystore file and what opens it.
+/// A keystore file and what opens it (`transparent_data_encryption_options.key_provider` of `cassandra.yaml`).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Keystore {
     /// The file.
@@ -99,7 +99,7 @@ impl KeystoreType {
         }
     }
 
-    /// Its name.
+    /// Its name, as `keytool -storetype` takes it.
     pub fn name(self) -> &'static str {
         match self {
             KeystoreType::Jceks => "JCEKS",

@@ -39,7 +39,7 @@ pub enum DecodeError {
     },
 }
 
-/// A mutation of which only the first updates could be decoded.
+/// A mutation of which only the first updates could be decoded. The rest has no lengths to skip it by, so it is lost to this schema.
 #[derive(Clone, Debug)]
 pub struct Incomplete<'a> {
     /// The updates before the one that could not be decoded.
@@ -54,7 +54,7 @@ impl DecodeError {
         matches!(self, DecodeError::UnknownTable { .. } | DecodeError::UnknownColumn { .. })
     }
 
-    /// The table that a newer schema may know better.
+    /// The table that a newer schema may know better; none if no schema helps.
     pub fn table_id(&self) -> Option<TableId> {
         match self {
             DecodeError::UnknownTable { id, .. } | DecodeError::UnknownColumn { id, .. } => Some(*id),
@@ -62,7 +62,7 @@ impl DecodeError {
         }
     }
 
-    /// A short name, for metric labels and records.
+    /// A short name, for metric labels and records: `unknown_table`, `unknown_column` or `malformed`.
     pub fn reason(&self) -> &'static str {
         match self {
             DecodeError::UnknownTable { .. } => "unknown_table",

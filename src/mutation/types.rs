@@ -16,7 +16,7 @@ pub struct Mutation<'a> {
     pub live_deletion_time: Option<LocalDeletionTime>,
 }
 
-/// The part of a mutation that is about one table (`PartitionUpdate`).
+/// The part of a mutation that is about one table (`PartitionUpdate`): a partition key, and what was written or deleted in that partition.
 #[derive(Clone, Debug)]
 pub struct PartitionUpdate<'a> {
     /// The table.
@@ -40,7 +40,7 @@ pub enum Unfiltered<'a> {
     RangeTombstoneMarker(RangeTombstoneMarker<'a>),
 }
 
-/// A row (`db.rows.Row`).
+/// A row as it was written, which is seldom all of it: only the cells that the statement named (`db.rows.Row`).
 #[derive(Clone, Debug, Default)]
 pub struct Row<'a> {
     /// The clustering values; empty for the static row and for tables without clustering columns.
@@ -76,7 +76,7 @@ pub struct ComplexColumnData<'a> {
     pub cells: Vec<Cell<'a>>,
 }
 
-/// A column as an update's header names it.
+/// A column as an update's header names it (`SerializationHeader.columns`).
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderColumn<'a> {
     /// Its definition: the current one, or the dropped one if there is no current one.
@@ -85,7 +85,7 @@ pub struct HeaderColumn<'a> {
     pub dropped_at_micros: Option<i64>,
 }
 
-/// One cell (`db.rows.Cell`).
+/// One cell: a value or a tombstone, with its write time (`db.rows.Cell`).
 #[derive(Clone, Copy, Debug)]
 pub struct Cell<'a> {
     /// The column.
@@ -116,7 +116,7 @@ pub struct LivenessInfo {
     pub expiry: Option<(Ttl, LocalDeletionTime)>,
 }
 
-/// A deletion (`db.DeletionTime`).
+/// A deletion of a partition, a row, a range or a collection (`db.DeletionTime`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeletionTime {
     /// Everything written at or before this is deleted.
@@ -179,12 +179,12 @@ pub struct WriteTimestamp(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LocalDeletionTime(pub u32);
 
-/// A time to live in seconds.
+/// A time to live in seconds, from the write on (`Cell.ttl`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ttl(pub u32);
 
 impl Cell<'_> {
-    /// Whether the cell deletes.
+    /// Whether the cell deletes (`Cell.isTombstone`). An expired cell does not: expiry is for the reader to judge.
     pub fn is_tombstone(&self) -> bool {
         self.value.is_none()
     }
@@ -203,7 +203,7 @@ impl HeaderColumn<'_> {
 }
 
 impl ComplexColumnData<'_> {
-    /// The deletion, unless the column's drop took it.
+    /// Whether the deletion was dropped with its column: Cassandra's own reader leaves such deletions out.
     pub fn is_deletion_dropped(&self) -> bool {
         self.deletion.is_some_and(|deletion| self.column.drops(deletion.marked_for_delete_at))
     }
@@ -218,7 +218,7 @@ impl Row<'_> {
 }
 
 impl BoundKind {
-    /// The name that Cassandra gives it.
+    /// The name that Cassandra gives it (`ClusteringPrefix.Kind`).
     pub fn name(self) -> &'static str {
         match self {
             BoundKind::ExclEndBound => "EXCL_END_BOUND",

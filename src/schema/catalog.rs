@@ -15,7 +15,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// A catalog of nothing.
+    /// A catalog of nothing, not even of the system's tables: [`Catalog::builtin`] has those.
     pub fn new() -> Self {
         Catalog::default()
     }
@@ -41,7 +41,7 @@ impl Catalog {
         catalog
     }
 
-    /// The table with this id.
+    /// The table with this id, which is what the log names it by.
     pub fn table(&self, id: TableId) -> Option<&Arc<TableMetadata>> {
         self.tables.get(&id)
     }
@@ -51,14 +51,14 @@ impl Catalog {
         self.table(*self.names.get(keyspace)?.get(name)?)
     }
 
-    /// Adds a table, replacing what was known under its id.
+    /// Adds a table, replacing what was known under its id. Its name means it from now on; another table of that name stays known by its id.
     pub fn insert(&mut self, table: TableMetadata) {
         self.remove(table.id);
         self.names.entry(table.keyspace.clone()).or_default().insert(table.name.clone(), table.id);
         self.tables.insert(table.id, Arc::new(table));
     }
 
-    /// Forgets a table.
+    /// Forgets a table and returns it; none if it was not known. Its name then means no table.
     pub fn remove(&mut self, id: TableId) -> Option<Arc<TableMetadata>> {
         let table = self.tables.remove(&id)?;
         if let Some(names) = self.names.get_mut(&table.keyspace)

@@ -6,7 +6,7 @@ use super::resolve::{DefinitionError, Resolved, TableWithoutId};
 use super::rows::SchemaRows;
 use thiserror::Error;
 
-/// What a schema file defines.
+/// What a schema file defines, and what of it could not be used. [`Catalog::from_loaded`] makes the catalog to decode with.
 #[derive(Clone, Debug, Default)]
 pub struct LoadedSchema {
     /// The tables and views with an id. Only what the file holds; [`Catalog::from_loaded`] adds the built-in ones.
@@ -18,7 +18,7 @@ pub struct LoadedSchema {
     pub problems: Vec<DefinitionError>,
 }
 
-/// Why a schema file could not be read.
+/// Why a schema file could not be read at all.
 #[derive(Debug, Error)]
 pub enum SchemaFileError {
     /// A CQL file with something in it that does not belong there.

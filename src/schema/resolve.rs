@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use thiserror::Error;
 use uuid::Uuid;
 
-/// What some rows define.
+/// What some rows define. Nothing is left out silently: each definition is in one of the three.
 #[derive(Clone, Debug, Default)]
 pub struct Resolved {
     /// The tables and views that have an id.
@@ -38,7 +38,7 @@ pub struct DefinitionError {
     pub problem: DefinitionProblem,
 }
 
-/// What can be wrong with a definition.
+/// What can be wrong with a definition. Names columns and types.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DefinitionProblem {
     /// The type of a column.

@@ -31,7 +31,7 @@ pub struct SchemaRows {
     pub types: Vec<TypeRow>,
 }
 
-/// A row of `system_schema.tables`.
+/// A row of `system_schema.tables` (`SchemaKeyspace.addTableToSchemaMutation`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableRow {
     /// The keyspace, unquoted, as all names here.
@@ -58,7 +58,7 @@ pub struct ViewRow {
     pub id: Option<Uuid>,
 }
 
-/// A row of `system_schema.columns`.
+/// A row of `system_schema.columns` (`SchemaKeyspace.addColumnToSchemaMutation`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnRow {
     /// The keyspace.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use uuid::Uuid;
 
-/// The id of a table (`TableId`). A re-created table has a new one.
+/// The id of a table (`TableId`): what the log names a table by. A re-created table has a new one; system tables have the same on every node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableId(pub Uuid);
 
-/// A table as of a moment.
+/// A table as of a moment (`TableMetadata`): how the bytes of its updates are to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableMetadata {
     /// Its id.
@@ -34,7 +34,7 @@ pub struct TableMetadata {
     pub dropped: BTreeMap<String, DroppedColumn>,
 }
 
-/// What kind of table.
+/// What kind of table (`TableMetadata.Kind`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableKind {
     /// A table.
@@ -43,7 +43,7 @@ pub enum TableKind {
     View,
 }
 
-/// One column.
+/// One column (`ColumnMetadata`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnMetadata {
     /// Its name, unquoted.
@@ -69,7 +69,7 @@ pub enum ColumnKind {
     Regular,
 }
 
-/// A dropped column: what it was, and when it went.
+/// A dropped column: what it was, and when it went (`DroppedColumn`). The log can still hold its cells, and they must be read to read what follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DroppedColumn {
     /// The column as it was.
