@@ -156,6 +156,20 @@ fn i5_the_sums_hold_whatever_is_damaged() {
     assert_sums(&stats(&place.segment(), &["--schema", &schema()]), &[60_000]);
 }
 
+#[test]
+fn the_page_of_dump_shows_lines_that_are_printed() {
+    let page = fs::read_to_string(root().join("docs/dump.md")).expect("text");
+    let golden =
+        ["readable.txt", "raw.txt"].map(|name| fs::read_to_string(root().join("tests/agent/golden").join(name)).expect("text")).concat();
+    let blocks = page.split("```text\n").skip(1).map(|part| part.split("\n```").next().expect("a block ends"));
+    let shown: Vec<&str> = blocks.flat_map(str::lines).collect();
+
+    assert_eq!(shown.len(), 7);
+    for line in shown {
+        assert!(golden.lines().any(|printed| printed == line), "{line}");
+    }
+}
+
 const ESCAPE: char = '\u{1b}';
 
 #[test]

@@ -28,7 +28,26 @@ fn every_command_explains_itself() {
     for (command, flags) in [
         ("run", &["--config <FILE>", "-c,", "--drain", "--timeout <DURATION>", "RINGTAIL_CONFIG"][..]),
         ("replay", &["--config <FILE>", "-c,", "<PATH>..."]),
-        ("dump", &["<PATH>...", "--json", "--schema <FILE>", ".zst"]),
+        (
+            "dump",
+            &[
+                "<PATH>...",
+                "--json",
+                "--raw",
+                "--stats",
+                "--filter <KS.TABLE>",
+                "--key <TEXT>",
+                "--from <SEGMENT[:POS]>",
+                "--to <",
+                "--since <TIME>",
+                "--until <TIME>",
+                "auto, always, never",
+                "--schema <FILE>",
+                ".zst",
+                ".gz",
+                "standard input",
+            ],
+        ),
         ("check", &["--config <FILE>", "-c,"]),
         ("completions", &["bash", "zsh", "fish"]),
     ] {
@@ -73,7 +92,7 @@ fn completions_know_every_command() {
         let ended = run(&["completions", shell]);
 
         assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{shell}");
-        for word in ["run", "replay", "dump", "check", "drain", "schema"] {
+        for word in ["run", "replay", "dump", "check", "drain", "schema", "stats", "filter", "since"] {
             assert!(ended.out.contains(word), "{shell} does not know {word}");
         }
     }
