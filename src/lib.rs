@@ -20,8 +20,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **Walk its entries.** Marker by marker; each entry that is handed out has passed both of its checksums. What cannot be read is a value too, and
-//! reading goes on behind it. Ask with [`Horizon::Marked`] while the node still writes the file: [`Item::CaughtUp`] is then not the end.
+//! **Walk its entries.** Marker by marker; each entry that is handed out has passed both of its checksums. What cannot be read is a value
+//! too, and reading goes on behind it. Ask with [`Horizon::Marked`] while the node still writes the file: [`Item::CaughtUp`] is then not
+//! the end.
 //!
 //! ```
 //! use ringtail::{Horizon, Item, SegmentReader};
@@ -44,8 +45,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **Decode with a schema.** The log does not say what its bytes mean: a [`Catalog`] does. It has the tables of the system, and those of a schema file. A
-//! mutation borrows from the entry and the catalog; it has Cassandra's own shape, down to cells and their write times.
+//! **Decode with a schema.** The log does not say what its bytes mean: a [`Catalog`] does. It has the tables of the system, and those of a
+//! schema file. A mutation borrows from the entry and the catalog; it has Cassandra's own shape, down to cells and their write times.
 //!
 //! ```
 //! use ringtail::{Catalog, Horizon, Item, SegmentReader, mutation, schema};
@@ -66,8 +67,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **Take events, print JSON.** A mutation becomes a list of changes in log order, each with its identity, and an [`Envelope`] makes records of them: what
-//! the agent sends.
+//! **Take events, print JSON.** A mutation becomes a list of changes in log order, each with its identity, and an [`Envelope`] makes
+//! records of them: what the agent sends.
 //!
 //! ```
 //! use ringtail::{Catalog, CommitLogPosition, Envelope, Horizon, Item, SegmentReader, event, mutation, schema};
@@ -94,8 +95,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `examples/mutations.rs` is all of it in one place. From here: [`schema`] for where tables come from, [`cql`] for values and their texts, `dump` for
-//! segments as text, [`position`] for why a file offset is no position.
+//! `examples/mutations.rs` is all of it in one place. From here: [`schema`] for where tables come from, [`cql`] for values and their texts,
+//! `dump` for segments as text, [`position`] for why a file offset is no position.
 //!
 #![doc = include_str!("architecture.md")]
 

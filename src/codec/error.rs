@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// The result of a parser over bytes: the rest of the input and the value, or [`CodecError`] inside nom's envelope ([`CodecError::from_nom`]).
+/// The result of a parser over bytes: the rest of the input and the value, or [`CodecError`] inside nom's envelope
+/// ([`CodecError::from_nom`]).
 pub type PResult<'a, T> = nom::IResult<&'a [u8], T, CodecError<'a>>;
 
 /// Why some bytes could not be parsed, and the input from there on.

@@ -38,8 +38,8 @@ pub struct DumpArgs {
     /// Only up to this position, or to the end of this segment
     #[arg(long, value_name = "SEGMENT[:POS]", value_parser = to, help_heading = "Filters")]
     to: Option<CommitLogPosition>,
-    /// Only mutations whose newest write time is this or later: ISO 8601, as 2026-11-22T19:10Z (UTC if it does not say), or a number since 1970
-    /// with its unit, as 1795374652s, ms or us (without one, up to 11 digits are s, up to 14 ms, more us)
+    /// Only mutations whose newest write time is this or later: ISO 8601, as 2026-11-22T19:10Z (UTC if it does not say), or a number since
+    /// 1970 with its unit, as 1795374652s, ms or us (without one, up to 11 digits are s, up to 14 ms, more us)
     #[arg(long, value_name = "TIME", value_parser = moment, help_heading = "Filters", allow_hyphen_values = true)]
     since: Option<i64>,
     /// Only mutations whose newest write time is this or earlier

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 /// A range of a segment that could not be read. What stands after it is read all the same.
 ///
-/// Cassandra: where `CommitLogReader` calls `handleUnrecoverableError` and then gives the segment up or skips the section. It never tells the
-/// range.
+/// Cassandra: where `CommitLogReader` calls `handleUnrecoverableError` and then gives the segment up or skips the section. It never tells
+/// the range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// The segment.

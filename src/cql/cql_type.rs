@@ -47,8 +47,8 @@ pub enum CqlType {
     Uuid,
     /// An integer of any size, two's complement, the highest byte first (`IntegerType`).
     Varint,
-    /// A list; not frozen means that each element is a cell of its own. Frozen: the number of elements in 4 bytes, then each with its length
-    /// in 4 bytes, −1 for null (`ListType`, `CollectionSerializer`).
+    /// A list; not frozen means that each element is a cell of its own. Frozen: the number of elements in 4 bytes, then each with its
+    /// length in 4 bytes, −1 for null (`ListType`, `CollectionSerializer`).
     List(Arc<CqlType>),
     /// A set; as a list (`SetType`).
     Set(Arc<CqlType>),

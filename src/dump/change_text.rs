@@ -14,8 +14,8 @@ use std::fmt::Write;
 /// What stands between the changes of one mutation.
 const AND: &str = "  |  ";
 
-/// The changes of a mutation that the filter takes, in log order: of the first of each update its table, operation and whole key, of the others
-/// the operation and the clustering.
+/// The changes of a mutation that the filter takes, in log order: of the first of each update its table, operation and whole key, of the
+/// others the operation and the clustering.
 pub fn changes(at: CommitLogPosition, mutation: &Mutation<'_>, filter: &Filter, look: &Look) -> String {
     let events = match event::project(at, mutation) {
         Ok(projection) => projection.events,
@@ -125,7 +125,8 @@ fn ttls<'a>(data: &'a ColumnData<'_>) -> impl Iterator<Item = Ttl> + 'a {
     cells.iter().filter_map(|cell| cell.ttl)
 }
 
-/// A non-frozen column: `tags=["a"]` if it was overwritten, `tags+=["b"]` for what came, `tags-=["c"]` for what went, `tags=null` if all did.
+/// A non-frozen column: `tags=["a"]` if it was overwritten, `tags+=["b"]` for what came, `tags-=["c"]` for what went, `tags=null` if all
+/// did.
 fn elements(text: &mut String, complex: &ComplexColumnData<'_>) {
     let column = complex.column.column;
     let (gone, come): (Vec<_>, Vec<_>) = complex.cells.iter().partition(|cell| cell.is_tombstone());

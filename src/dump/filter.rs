@@ -10,8 +10,8 @@ use crate::position::{CommitLogPosition, LogicalPosition, SegmentId};
 /// What of a log is to be shown; everything by default. Filters of different kinds must all hold; of patterns and of keys one is enough.
 ///
 /// Tables and keys choose among the updates of a mutation, the others among mutations. What cannot be read is chosen by its position
-/// only, since nobody can tell the rest of it; but mutations of tables that are not known, of which there can be many, are left out where tables, keys or times
-/// are asked for, and only counted.
+/// only, since nobody can tell the rest of it; but mutations of tables that are not known, of which there can be many, are left out where
+/// tables, keys or times are asked for, and only counted.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Tables; any, if there is none.

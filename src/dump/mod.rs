@@ -1,8 +1,8 @@
 //! Segments as text: the commit log dump tool.
 //!
-//! Three forms. The readable one ([`Readable`]) is a line a mutation, for people. The lossless one ([`Lossless`]) is JSON Lines in the form in which
-//! Cassandra's own `CommitLogReader` can be made to speak, so that the two can be compared line by line. [`Stats`] counts. All need
-//! only files, and a [`Filter`] chooses for all of them.
+//! Three forms. The readable one ([`Readable`]) is a line a mutation, for people. The lossless one ([`Lossless`]) is JSON Lines in the form
+//! in which Cassandra's own `CommitLogReader` can be made to speak, so that the two can be compared line by line. [`Stats`] counts. All
+//! need only files, and a [`Filter`] chooses for all of them.
 //!
 //! ```
 //! use ringtail::commitlog::Keys;
@@ -85,8 +85,8 @@ pub trait Form {
         Ok(())
     }
 
-    /// A mutation that could not be decoded. `leading` are the updates before the one that stopped it; [`Filter::takes_undecodable`] says whether to
-    /// show it.
+    /// A mutation that could not be decoded. `leading` are the updates before the one that stopped it; [`Filter::takes_undecodable`] says
+    /// whether to show it.
     ///
     /// # Errors
     /// The output's.

@@ -10,8 +10,8 @@ const MILLIS_BELOW: u64 = 100_000_000_000_000;
 /// Reads a point in time, as µs since 1970, which is what write times are.
 ///
 /// Either ISO 8601: a date, or a date and a time to the minute, the second or a part of it, in UTC unless an offset follows. Or a whole
-/// number since 1970 with its unit, `s`, `ms` or `us`; without a unit its size tells: up to 11 digits are seconds, 12 to 14 milliseconds, more are
-/// microseconds.
+/// number since 1970 with its unit, `s`, `ms` or `us`; without a unit its size tells: up to 11 digits are seconds, 12 to 14 milliseconds,
+/// more are microseconds.
 ///
 /// ```
 /// use ringtail::dump::parse_moment;
@@ -51,8 +51,8 @@ fn iso(text: &str) -> Option<i64> {
     })
 }
 
-/// A write time as lines show it: `2026-11-22T19:10:52.727579Z`. Writers choose these times, so one can lie beyond any calendar: then it is its
-/// number.
+/// A write time as lines show it: `2026-11-22T19:10:52.727579Z`. Writers choose these times, so one can lie beyond any calendar: then it is
+/// its number.
 pub(super) fn show(micros: i64) -> String {
     match DateTime::from_timestamp_micros(micros) {
         Some(at) => at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),

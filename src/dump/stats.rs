@@ -13,8 +13,8 @@ const TABLE_ID: usize = 16;
 
 /// Counts, and writes the counts at the end: as text, or as one JSON object.
 ///
-/// Every byte is counted once, in two sums (`commitlog::Coverage`): those of the file add up to its length, and the entries in it are those of tables,
-/// of unknown tables, undecodable and filtered ones.
+/// Every byte is counted once, in two sums (`commitlog::Coverage`): those of the file add up to its length, and the entries in it are those
+/// of tables, of unknown tables, undecodable and filtered ones.
 #[derive(Debug)]
 pub struct Stats<W> {
     out: W,

@@ -51,7 +51,8 @@ impl Catalog {
         self.table(*self.names.get(keyspace)?.get(name)?)
     }
 
-    /// Adds a table, replacing what was known under its id. Its name means it from now on; another table of that name stays known by its id.
+    /// Adds a table, replacing what was known under its id. Its name means it from now on; another table of that name stays known by its
+    /// id.
     pub fn insert(&mut self, table: TableMetadata) {
         self.remove(table.id);
         self.names.entry(table.keyspace.clone()).or_default().insert(table.name.clone(), table.id);

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use uuid::Uuid;
 
-/// The id of a table (`TableId`): what the log names a table by. A re-created table has a new one; system tables have the same on every node.
+/// The id of a table (`TableId`): what the log names a table by. A re-created table has a new one; system tables have the same on every
+/// node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableId(pub Uuid);
 
@@ -69,7 +70,8 @@ pub enum ColumnKind {
     Regular,
 }
 
-/// A dropped column: what it was, and when it went (`DroppedColumn`). The log can still hold its cells, and they must be read to read what follows.
+/// A dropped column: what it was, and when it went (`DroppedColumn`). The log can still hold its cells, and they must be read to read what
+/// follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DroppedColumn {
     /// The column as it was.

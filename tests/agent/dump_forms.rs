@@ -1,5 +1,5 @@
-//! What `dump` prints, to the letter: `golden/` holds it. When a form changes, print it again with the command that the failed test names, and
-//! read the difference.
+//! What `dump` prints, to the letter: `golden/` holds it. When a form changes, print it again with the command that the failed test names,
+//! and read the difference.
 
 use super::dump::{quickstart, schema};
 use super::place::{Ended, Place, SEGMENT, lines};
