@@ -14,7 +14,7 @@ use support::{Fixture, oracle, sets};
 
 /// Every set there is. One that is not here, or that is not there, fails.
 const SETS: [(&str, &[&str]); 4] = [
-    ("3.11.19", &["all_types", "fuzz", "operations", "shop_deflate", "shop_encrypted", "shop_lz4", "shop_snappy"]),
+    ("3.11.19", &["all_types", "fuzz", "operations", "shop_deflate", "shop_encrypted", "shop_lz4", "shop_snappy", "unclean"]),
     (
         "4.0.19",
         &[
@@ -28,6 +28,7 @@ const SETS: [(&str, &[&str]); 4] = [
             "shop_noop",
             "shop_snappy",
             "shop_zstd",
+            "unclean",
         ],
     ),
     (
@@ -74,6 +75,8 @@ const SETS: [(&str, &[&str]); 4] = [
             "shop_snappy",
             "shop_snappy_scm_none",
             "shop_zstd_scm_none",
+            "unclean",
+            "unclean_scm_none",
         ],
     ),
 ];
