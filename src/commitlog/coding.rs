@@ -81,6 +81,14 @@ impl Coding {
         }
     }
 
+    /// Whether the bytes of a section that cannot be decoded say themselves that they hold `length` bytes, as its head does.
+    pub fn confirms(&self, payload: &[u8], length: u64) -> bool {
+        match self {
+            Coding::Compressed(compressor) => length > 0 && compressor.length_of(payload) == Some(length),
+            _ => false,
+        }
+    }
+
     /// Whether these bytes are what the key encrypted; `None` if there is no key.
     pub fn opens(&self, payload: &[u8]) -> Option<bool> {
         match self {

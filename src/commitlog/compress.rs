@@ -102,11 +102,24 @@ impl Compressor {
             #[cfg(feature = "snappy")]
             Compressor::Snappy => snappy(input, length, out),
             #[cfg(feature = "deflate")]
-            Compressor::Deflate => stream(flate2::bufread::ZlibDecoder::new(input), length, out),
+            Compressor::Deflate => zlib_stream(input, length, out),
             #[cfg(feature = "zstd")]
             Compressor::Zstd => zstd_frame(input, length, out),
             #[allow(unreachable_patterns)]
             _ => Err(CompressError::Frame(format!("this build lacks the feature {}", self.missing_feature().unwrap_or_default()))),
+        }
+    }
+
+    /// The length that a frame says it expands to, if it says one.
+    pub(super) fn length_of(self, input: &[u8]) -> Option<u64> {
+        match self {
+            Compressor::Lz4 => input.first_chunk().map(|prefix| u32::from_le_bytes(*prefix).into()),
+            Compressor::Noop => Some(input.len() as u64),
+            #[cfg(feature = "snappy")]
+            Compressor::Snappy => snap::raw::decompress_len(input).ok().map(|length| length as u64),
+            #[cfg(feature = "zstd")]
+            Compressor::Zstd => zstd::zstd_safe::get_frame_content_size(input).ok().flatten(),
+            _ => None,
         }
     }
 
@@ -145,6 +158,17 @@ fn snappy(input: &[u8], length: u64, out: &mut Vec<u8>) -> Result<(), CompressEr
     agree(length, snap::raw::decompress_len(input).map_err(frame)? as u64)?;
     let written = snap::raw::Decoder::new().decompress(input, room(length, out)).map_err(frame)?;
     agree(length, written as u64)
+}
+
+/// A stream ends where it says so. What stands behind it is no part of it, and whatever it is, it would be lost without a word.
+#[cfg(feature = "deflate")]
+fn zlib_stream(input: &[u8], length: u64, out: &mut Vec<u8>) -> Result<(), CompressError> {
+    let mut decoder = flate2::bufread::ZlibDecoder::new(input);
+    stream(&mut decoder, length, out)?;
+    match decoder.into_inner() {
+        [] => Ok(()),
+        rest => Err(CompressError::Frame(format!("expected the stream to fill its section, found {} bytes behind it", rest.len()))),
+    }
 }
 
 /// The window that a frame asks for is memory too. Cassandra compresses a section in one call, so its window is no longer than

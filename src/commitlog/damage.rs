@@ -16,7 +16,7 @@ pub struct Damage {
     pub segment: SegmentId,
     /// The bytes of the file. In a compressed segment, the section around the damage.
     pub file: Range<FileOffset>,
-    /// The logical bytes that are not available.
+    /// The logical bytes that are not available. Positions go on at its end: [`super::AFTER_GAP`] where nobody knows how many there were.
     pub logical: Range<LogicalPosition>,
     /// Why.
     pub cause: DamageCause,

@@ -54,5 +54,5 @@ pub use mapped::MappedSegment;
 pub use marker::{MARKER_SIZE, SyncMarker};
 pub use name::SegmentName;
 pub use read_at::ReadAt;
-pub use reader::{Horizon, Item, SegmentReader};
+pub use reader::{AFTER_GAP, Horizon, Item, SegmentReader};
 pub use section::SectionSpan;

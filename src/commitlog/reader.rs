@@ -21,6 +21,13 @@ use std::ops::Range;
 /// The length of its plain bytes, in front of a compressed or encrypted section.
 const HEAD: u64 = 4;
 
+/// Where positions go on in a compressed or encrypted segment behind a gap of which nobody knows how many logical bytes it held.
+///
+/// A guess could be a position that an entry in front of the gap or inside it had, and then what stands behind it would pass for delivered
+/// after a restart. No node writes there: `commitlog_segment_size` would have to be above 1 GiB. Behind a second gap positions go on
+/// as if it held nothing.
+pub const AFTER_GAP: LogicalPosition = LogicalPosition(1 << 30);
+
 /// How far a segment may be read at this moment. It may change from call to call, upwards only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Horizon {

@@ -400,6 +400,45 @@ fn a_compressed_section_that_cannot_be_read_does_not_take_the_next() {
 }
 
 #[test]
+fn positions_behind_a_gap_of_unknown_length_are_none_that_an_entry_had_before() {
+    let bytes = Assembler::lz4().section(&[A, B]).section(&[C]).section(&[D]).bytes();
+    let second = u32::from_be_bytes(bytes[83..87].try_into().unwrap()) as usize;
+    // The first section's marker, its length, and the second section's marker.
+    for (place, lost, cause) in [(87, 2, "marker"), (93, 2, "section"), (second + 4, 1, "marker")] {
+        let mut bytes = bytes.clone();
+        bytes[place] ^= 1;
+
+        let (entries, damages, coverage) = read(&bytes);
+
+        let found: Vec<&[u8]> = entries.iter().map(|(body, _)| body.as_slice()).collect();
+        assert_eq!(found, if lost == 2 { vec![C, D] } else { vec![A, B, D] }, "{place}");
+        let behind = if lost == 2 { 0 } else { 2 };
+        assert!(entries[..behind].iter().all(|(_, end)| *end < AFTER_GAP) && entries[behind..].iter().all(|(_, end)| *end > AFTER_GAP));
+        assert_eq!((damages.len(), damages[0].cause.kind(), damages[0].logical.end), (1, cause, AFTER_GAP), "{damages:?}");
+        assert_adds_up(&bytes, &coverage);
+    }
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn a_marker_that_points_behind_the_end_of_its_zlib_stream_hides_nothing() {
+    let bytes = Assembler::deflate().section(&[A, B]).section(&[C]).section(&[D]).bytes();
+    let first = open(&bytes).unwrap().descriptor().header_end.0 as usize;
+    let next = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    // To the next marker but one, and to the end: places where reading could go on as if nothing had been.
+    for elsewhere in [next(next(first)), bytes.len()] {
+        let mut bytes = bytes.clone();
+        bytes[first..first + 4].copy_from_slice(&(elsewhere as u32).to_be_bytes());
+
+        let (_, damages, coverage) = read(&bytes);
+
+        assert_eq!(bodies(&bytes), [C, D]);
+        assert!(matches!(damages[..], [Damage { cause: DamageCause::Compression(_), .. }]), "{damages:?}");
+        assert_adds_up(&bytes, &coverage);
+    }
+}
+
+#[test]
 fn an_entry_that_does_not_verify_yet_takes_nothing_behind_it_along() {
     for mut bytes in [plain(), lz4()] {
         let at = bytes.windows(A.len()).position(|window| window == A).unwrap();

@@ -2,6 +2,14 @@
 
 use super::*;
 
+/// The length that a section has by its head.
+#[derive(Clone, Copy, Debug, Default)]
+struct Claim {
+    length: u64,
+    /// Whether the compressed bytes say the same.
+    is_confirmed: bool,
+}
+
 impl<R: ReadAt> SegmentReader<R> {
     pub(super) fn at_marker(&mut self, at: FileOffset, position: LogicalPosition, horizon: Horizon) -> io::Result<Step> {
         let length = self.file.length()?;
@@ -53,7 +61,7 @@ impl<R: ReadAt> SegmentReader<R> {
         if last.is_some()
             && let Some(next) = search.marker(data, FileOffset(length))?
         {
-            return Ok(self.skip(at, next, position, DamageCause::MarkerZero { next }));
+            return self.skip(at, next, position, DamageCause::MarkerZero { next });
         }
         let last = last.unwrap_or(data);
         self.coverage.unmarked += last.since(data);
@@ -85,19 +93,20 @@ impl<R: ReadAt> SegmentReader<R> {
     /// The chain is lost at `at`: everything up to the next marker that can be found is damage.
     fn lost_chain(&mut self, at: FileOffset, position: LogicalPosition, length: u64, cause: DamageCause) -> io::Result<Step> {
         let next = self.search()?.marker(at.plus(1), FileOffset(length))?;
-        Ok(self.skip(at, next.unwrap_or(FileOffset(length)), position, cause))
+        self.skip(at, next.unwrap_or(FileOffset(length)), position, cause)
     }
 
-    fn skip(&mut self, from: FileOffset, to: FileOffset, position: LogicalPosition, cause: DamageCause) -> Step {
+    fn skip(&mut self, from: FileOffset, to: FileOffset, position: LogicalPosition, cause: DamageCause) -> io::Result<Step> {
+        let goes_on = to.0 < self.file.length()?;
         self.coverage.damaged += to.since(from);
-        // Positions of a coded segment go on as if the lost sections were empty: they still ascend.
         let next = match std::mem::take(&mut self.handed_out) {
             _ if self.is_plain() => logical(to),
             0 => position,
             done => position.plus(MARKER_SIZE as u32).plus(done as u32),
         };
+        let next = if self.is_plain() || !goes_on { next } else { next.max(AFTER_GAP) };
         self.place = Place::Marker { at: to, position: next };
-        self.damage(from..to, position..next, cause)
+        Ok(self.damage(from..to, position..next, cause))
     }
 
     fn open_section(&mut self, at: FileOffset, next: FileOffset, position: LogicalPosition, horizon: Horizon) -> io::Result<Step> {
@@ -121,14 +130,15 @@ impl<R: ReadAt> SegmentReader<R> {
         let coded = self.payload(at, next)?;
         let Some((head, payload)) = coded.split_first_chunk::<4>() else {
             let cause = DamageCause::SectionHead { expected: MARKER_SIZE + HEAD, found: next.since(at) };
-            return self.lost_section(at, next, start, 0, horizon, cause);
+            return self.lost_section(at, next, start, Claim::default(), horizon, cause);
         };
         let length = u64::from(u32::from_be_bytes(*head));
         if matches!(horizon, Horizon::Synced(limit) if u64::from(start.0) + length > u64::from(limit.0)) {
             return Ok(Step::CaughtUp);
         }
         if let Err(cause) = self.coding.decode(payload, length, self.buffer.for_section()) {
-            return self.lost_section(at, next, start, length, horizon, cause);
+            let claim = Claim { length, is_confirmed: self.coding.confirms(payload, length) };
+            return self.lost_section(at, next, start, claim, horizon, cause);
         }
         self.coverage.markers += MARKER_SIZE;
         self.coverage.section_heads += HEAD;
@@ -148,7 +158,7 @@ impl<R: ReadAt> SegmentReader<R> {
         at: FileOffset,
         next: FileOffset,
         start: LogicalPosition,
-        length: u64,
+        claim: Claim,
         horizon: Horizon,
         cause: DamageCause,
     ) -> io::Result<Step> {
@@ -157,11 +167,13 @@ impl<R: ReadAt> SegmentReader<R> {
         }
         let inside = self.search()?.marker(at.plus(MARKER_SIZE), next)?;
         let to = inside.unwrap_or(next);
-        // The length is trusted for what it is good for, later positions, if it could be one at all.
-        let length = if inside.is_none() && u64::from(start.0) + length < i32::MAX as u64 { length } else { 0 };
+        let is_possible = inside.is_none() && u64::from(start.0) + claim.length < i32::MAX as u64;
+        let length = if is_possible { claim.length } else { 0 };
         let read = std::mem::take(&mut self.handed_out);
         let lost = length.saturating_sub(read);
         let (start, end) = (start.plus(read as u32), start.plus(length.max(read) as u32));
+        let is_known = is_possible && claim.is_confirmed || to.0 >= self.file.length()?;
+        let end = if is_known { end } else { end.max(AFTER_GAP) };
         self.coverage.damaged += to.since(at);
         self.coverage.section_bytes += lost;
         self.coverage.damaged_logical += lost;
