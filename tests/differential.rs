@@ -3,83 +3,13 @@
 
 mod support;
 
-use ringtail::commitlog::{Horizon, Item, Keys, SegmentReader};
+use ringtail::commitlog::{Horizon, Item, SegmentReader};
 use ringtail::dump::{self, Filter, Lossless, Release};
-use ringtail::keystore::Keystore;
 use ringtail::schema::{self, Catalog};
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use support::compared::COMPARED;
 use support::{Fixture, oracle, sets};
-
-/// Every set there is. One that is not here, or that is not there, fails.
-const SETS: [(&str, &[&str]); 4] = [
-    ("3.11.19", &["all_types", "fuzz", "operations", "shop_deflate", "shop_encrypted", "shop_lz4", "shop_snappy", "unclean"]),
-    (
-        "4.0.19",
-        &[
-            "all_types",
-            "compressed_lz4",
-            "fuzz",
-            "operations",
-            "ranges",
-            "shop_deflate",
-            "shop_encrypted",
-            "shop_noop",
-            "shop_snappy",
-            "shop_zstd",
-            "unclean",
-        ],
-    ),
-    (
-        "4.1.6",
-        &[
-            "all_types",
-            "compressed_deflate",
-            "compressed_lz4",
-            "compressed_snappy",
-            "compressed_zstd",
-            "ddl",
-            "encrypted",
-            "fuzz",
-            "operations",
-            "ranges",
-            "shop_noop",
-            "unclean",
-            "unclean_batch",
-            "unclean_lz4",
-        ],
-    ),
-    (
-        "5.0.9",
-        &[
-            "all_types",
-            "all_types_scm_none",
-            "compressed_lz4",
-            "compressed_zstd",
-            "ddl",
-            "encrypted",
-            "fuzz",
-            "fuzz_direct",
-            "fuzz_scm_none",
-            "operations",
-            "operations_scm_none",
-            "ranges",
-            "shop_deflate",
-            "shop_deflate_scm_none",
-            "shop_direct_scm_none",
-            "shop_encrypted_scm_none",
-            "shop_lz4_scm_none",
-            "shop_noop",
-            "shop_noop_scm_none",
-            "shop_snappy",
-            "shop_snappy_scm_none",
-            "shop_zstd_scm_none",
-            "unclean",
-            "unclean_scm_none",
-        ],
-    ),
-];
 
 /// 3.11 has no `DESCRIBE` of its own: what the driver prints has neither the ids of views nor dropped columns, so that what is
 /// written to those cannot be decoded with it.
@@ -88,22 +18,13 @@ const CQL_IS_NOT_ALL: &str = "3.11.19/operations";
 /// Sets about sections rather than tables: their schema is recorded as CQL only.
 const ONE_FORM: &str = "/shop_";
 
-/// The keys of a set: none, if it has no keystore.
-fn keys(set: &Path) -> Keys {
-    let path = set.join("keystore.jceks");
-    if !path.exists() {
-        return Keys::NONE;
-    }
-    Keystore { path, kind: None, store_password: "cassandra".into(), key_password: None }.load().expect("the set's keystore opens")
-}
-
 /// What `dump --json --schema FILE` prints.
-fn dump_json(set: &Path, schema: &Path) -> Vec<u8> {
+fn dump_json(set: &Fixture, schema: &Path) -> Vec<u8> {
     let text = fs::read_to_string(schema).expect("a schema file");
     let loaded = schema::file::load(&text).unwrap_or_else(|error| panic!("{}: {error}", schema.display()));
     let catalog = Catalog::from_loaded(&loaded);
-    let archives = dump::find(&[set.to_owned()]).expect("segments");
-    let keys = keys(set);
+    let archives = dump::find(&[set.path().to_owned()]).expect("segments");
+    let keys = set.keys();
     let release = Release::of(&archives, &catalog, &keys).expect("readable segments");
     let mut out = Vec::new();
     dump::dump(&archives, &catalog, &keys, &Filter::default(), &mut Lossless::new(&mut out, release)).expect("memory can be written");
@@ -119,7 +40,7 @@ fn assert_equals_oracle(set: &str, moment: &str) {
         if is_cql && set == CQL_IS_NOT_ALL || !is_cql && set.contains(ONE_FORM) {
             continue;
         }
-        let ours = dump_json(fixture.path(), &fixture.file(&schema));
+        let ours = dump_json(&fixture, &fixture.file(&schema));
 
         let compared = oracle::compare(ours.as_slice(), oracle.as_slice());
 
@@ -130,7 +51,7 @@ fn assert_equals_oracle(set: &str, moment: &str) {
 
 /// Every set of one version: a test each, so that they run side by side.
 fn assert_version_equals_oracle(version: &str) {
-    let (_, names) = SETS.iter().find(|(listed, _)| *listed == version).expect("a listed version");
+    let (_, names) = COMPARED.iter().find(|(listed, _)| *listed == version).expect("a listed version");
     for name in *names {
         assert_equals_oracle(&format!("{version}/{name}"), "");
     }
@@ -159,9 +80,9 @@ fn every_set_of_5_0_equals_cassandras_own_reader() {
 #[test]
 fn i5_every_byte_of_every_recorded_segment_is_accounted_for() {
     let mut checked = 0;
-    for set in SETS.iter().flat_map(|(version, names)| names.iter().map(move |name| format!("{version}/{name}"))) {
+    for set in COMPARED.iter().flat_map(|(version, names)| names.iter().map(move |name| format!("{version}/{name}"))) {
         let fixture = Fixture::unpack(&set);
-        let keys = keys(fixture.path());
+        let keys = fixture.keys();
         for segment in fixture.segments() {
             let bytes = fs::read(&segment).expect("a readable file");
             let Ok(mut reader) = SegmentReader::open_with(bytes.as_slice(), None, &keys) else { panic!("{}", segment.display()) };
@@ -178,27 +99,16 @@ fn i5_every_byte_of_every_recorded_segment_is_accounted_for() {
 
 #[test]
 fn every_recorded_set_is_compared() {
-    for (version, names) in SETS {
+    for (version, names) in COMPARED {
         let listed: Vec<String> = names.iter().map(|name| format!("{version}/{name}")).collect();
         assert_eq!(sets(version), listed);
     }
 }
 
 #[test]
-fn the_page_of_versions_names_every_set_and_none_that_is_not_there() {
-    let page = fs::read_to_string(support::root().join("docs/versions.md")).expect("text");
-    let of_proof = |name: &&str| name.split_once('/').is_some_and(|(version, _)| SETS.iter().any(|(known, _)| *known == version));
-    let named: BTreeSet<String> = page.split('`').filter(of_proof).map(str::to_owned).collect();
-    let listed: BTreeSet<String> =
-        SETS.iter().flat_map(|(version, names)| names.iter().map(move |name| format!("{version}/{name}"))).collect();
-
-    assert_eq!(named, listed);
-}
-
-#[test]
 fn what_a_schema_leaves_out_is_named_and_nothing_else_is_lost() {
     let fixture = Fixture::unpack(CQL_IS_NOT_ALL);
-    let lines = |schema: &str| String::from_utf8(dump_json(fixture.path(), &fixture.file(schema))).expect("text");
+    let lines = |schema: &str| String::from_utf8(dump_json(&fixture, &fixture.file(schema))).expect("text");
     let (all, less) = (lines("schema_columns.json"), lines("schema.cql"));
     let count = |text: &str, kind: &str| text.matches(&format!("\"kind\":\"{kind}\"")).count();
 
@@ -220,7 +130,7 @@ fn the_quick_start_equals_cassandras_own_reader() {
     let set = Fixture::unpack("quickstart");
     let oracle = fs::read(set.file("oracle.jsonl")).expect("the oracle's lines");
 
-    let compared = oracle::assert_equal(dump_json(set.path(), &set.file("schema.cql")).as_slice(), oracle.as_slice());
+    let compared = oracle::assert_equal(dump_json(&set, &set.file("schema.cql")).as_slice(), oracle.as_slice());
 
     assert!(compared.updates > 0);
 }

@@ -36,6 +36,17 @@ impl Fixture {
         path
     }
 
+    /// The keys of its segments: none, if it has no keystore.
+    #[cfg(feature = "agent")]
+    pub fn keys(&self) -> ringtail::commitlog::Keys {
+        let path = self.dir.path().join("keystore.jceks");
+        if !path.exists() {
+            return ringtail::commitlog::Keys::NONE;
+        }
+        let keystore = ringtail::keystore::Keystore { path, kind: None, store_password: "cassandra".into(), key_password: None };
+        keystore.load().expect("the set's keystore opens")
+    }
+
     /// Its segments in the order of their ids.
     pub fn segments(&self) -> Vec<PathBuf> {
         let mut found: Vec<PathBuf> = fs::read_dir(self.path())

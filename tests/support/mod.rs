@@ -3,6 +3,7 @@
 // Every test binary compiles this module and uses its own part of it; an index out of bounds is a failed test.
 #![allow(dead_code, unused_imports, clippy::indexing_slicing)]
 
+pub mod compared;
 pub mod fixture;
 pub mod lab;
 pub mod oracle;
