@@ -1,6 +1,6 @@
 //! What must be true of any segment and of any mutation, whatever bytes they come from.
 
-use ringtail::commitlog::{Coverage, Damage, Horizon, Item, ReadAt, SegmentError, SegmentReader};
+use ringtail::commitlog::{Coverage, Damage, DamageCause, Horizon, Item, Keys, ReadAt, SegmentError, SegmentReader};
 use ringtail::envelope::{Envelope, EnvelopeSettings, PartitionBy, Record, TopicTemplate};
 use ringtail::event;
 use ringtail::mutation::Mutation;
@@ -38,9 +38,8 @@ impl Read {
 /// # Panics
 /// If something is not true.
 pub fn segment(bytes: &[u8]) -> Result<Read, SegmentError> {
-    let mut reader = SegmentReader::open(bytes, None)?;
-    let header_end = reader.descriptor().header_end.0 as usize;
-    let read = read(&mut reader, bytes.len());
+    let read = whole(bytes, &Keys::NONE)?;
+    let header_end = read.coverage.header as usize;
 
     // Somewhere, but at the same place whenever the same bytes are read.
     let somewhere = crc32fast::hash(bytes) as usize;
@@ -58,6 +57,36 @@ pub fn segment(bytes: &[u8]) -> Result<Read, SegmentError> {
         entries.extend(self::read(&mut reader, bytes.len()).entries);
         assert_eq!(entries, read.entries, "a segment gives the same entries when it was read while it grew");
     }
+    Ok(read)
+}
+
+/// Reads a final segment once, and holds what must be true of any: it ends, positions ascend, every byte is counted once (I5), and what
+/// was not read is named.
+///
+/// # Errors
+/// The header's.
+///
+/// # Panics
+/// If something is not true.
+pub fn whole(bytes: &[u8], keys: &Keys) -> Result<Read, SegmentError> {
+    let mut reader = SegmentReader::open_with(bytes, None, keys)?;
+    let read = read(&mut reader, bytes.len());
+    let is_plain = reader.descriptor().compression.is_none() && reader.descriptor().encryption.is_none();
+    // A marker that is not believed is counted among the markers, an entry inside a coded section among what the section holds.
+    let counts = |damage: &&Damage| match &damage.cause {
+        DamageCause::MarkerElsewhere { .. } => false,
+        DamageCause::MarkerNext { .. } => !is_plain,
+        DamageCause::EntryCrc { .. }
+        | DamageCause::SizeCrc { .. }
+        | DamageCause::Size { .. }
+        | DamageCause::ZeroSize
+        | DamageCause::PastSection { .. } => is_plain,
+        _ => true,
+    };
+    let named: u64 = read.damages.iter().filter(counts).map(Damage::file_bytes).sum();
+    assert_eq!(named, read.coverage.damaged, "what is counted as damaged is named: {:?}", read.damages);
+    let unmarked = read.unmarked.as_ref().map_or(0, |range| range.end.since(range.start));
+    assert_eq!(unmarked, read.coverage.unmarked, "what no marker covers is named");
     Ok(read)
 }
 

@@ -17,7 +17,7 @@ pub struct Layout {
     pub header: usize,
     /// From each marker to the next.
     pub sections: Vec<Range<usize>>,
-    /// Whether sections are compressed.
+    /// Whether sections are compressed or encrypted.
     pub compressed: bool,
 }
 
@@ -35,7 +35,8 @@ impl Layout {
             sections.push(at..next);
             at = next;
         }
-        Layout { header, sections, compressed: bytes[14..header - 4].windows(3).any(|word| word == b"LZ4") }
+        // The parameters of a plain segment are `{}`.
+        Layout { header, sections, compressed: header - 4 - 14 > 2 }
     }
 
     /// Where the last section ends.
