@@ -156,10 +156,14 @@ impl Pipeline {
                 }
                 Next::Damage(damage) => {
                     moved = true;
+                    let lost = tail.forgets_half_an_entry(&damage);
                     self.note_damage(key, &damage)?;
                     if self.settings.halt_on_damage {
                         self.halt(&damage.to_string());
                         return Ok(Drained::Blocked);
+                    }
+                    if let (Some(position), Some(shipper)) = (lost, &mut self.shipper) {
+                        shipper.passed(CommitLogPosition { segment: key.id, position });
                     }
                 }
                 Next::Unreadable(error) if error.waits_for_key() => {

@@ -1,7 +1,7 @@
 //! One segment that is being read.
 
 use crate::commitlog::{Damage, ENTRY_OVERHEAD, Horizon, Item, Keys, SegmentError, SegmentName, SegmentReader};
-use crate::position::CommitLogPosition;
+use crate::position::{CommitLogPosition, LogicalPosition};
 use crate::progress::DeliveredTo;
 use std::fs::File;
 use std::io;
@@ -140,6 +140,17 @@ impl Tail {
             }
             Item::CaughtUp => Next::CaughtUp,
             Item::End => Next::Ended,
+        })
+    }
+
+    /// Where the damage ends, if it takes an entry of which some events had arrived before this reading began: how many speaks of that
+    /// entry and of none behind the damage. Asked once, when the damage is found.
+    pub fn forgets_half_an_entry(&mut self, damage: &Damage) -> Option<LogicalPosition> {
+        let end = damage.logical.end;
+        let takes_it = self.resume.ordinal > 0 && end > self.resume.position.max(damage.logical.start);
+        takes_it.then(|| {
+            self.resume.ordinal = 0;
+            end
         })
     }
 

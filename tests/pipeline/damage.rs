@@ -1,6 +1,6 @@
 //! Damage costs what it takes and nothing more: it is named, counted, kept, and the rest is delivered.
 
-use crate::log::{assert_arrived, catalog, entries, expected, plain};
+use crate::log::{assert_arrived, catalog, entries, entry, expected, plain};
 use crate::rig::{Rig, Setup, assert_adds_up};
 use crate::support::expected::Event;
 use crate::support::node::{Content, Step};
@@ -232,4 +232,82 @@ fn told_to_halt_it_leaves_a_segment_that_cannot_be_read_at_all_where_it_is() {
     assert!(rig.obstacle().is_some_and(|obstacle| obstacle.contains("source.on_damage is halt")));
     assert_eq!(rig.node.left(), [format!("CommitLog-7-{ID}.log"), format!("CommitLog-7-{ID}_cdc.idx")]);
     assert_eq!(fs::read_dir(rig.folder("quarantine")).expect("a folder").count(), 0);
+}
+
+/// Holds that everything that the damaged segment can give arrived, whatever arrived before it was damaged.
+fn assert_all_arrived(rig: &Rig, bytes: &[u8]) {
+    let arrived = rig.events();
+    let readable = expected(ID, bytes);
+    assert!(readable.damages > 0 && !readable.events.is_empty());
+    for event in &readable.events {
+        assert!(arrived.contains(event), "{} did not arrive", event.id);
+    }
+}
+
+#[test]
+fn i5_a_section_that_is_lost_between_two_runs_takes_nothing_behind_it_along() {
+    let frames = entries(20);
+    let sections: Vec<Vec<Vec<u8>>> = frames.chunks(4).map(<[Vec<u8>]>::to_vec).collect();
+    let mut bytes = segment::lz4(ID, &sections);
+    let layout = Layout::of(&bytes);
+    let mut rig = Rig::new(Setup::default(), catalog());
+    let content = Content { name: support::expected::name(ID), header: layout.header, bytes: bytes.clone(), grows: true, cdc: true };
+    rig.contents.insert(ID, content);
+    for step in [Step::Create(ID), Step::Link(ID), Step::Write(ID, layout.header..layout.sections[2].end), Step::Index(ID, "5000".into())] {
+        rig.perform(&step);
+    }
+    rig.start();
+    rig.settle();
+    let before = rig.events();
+    assert!(!before.is_empty());
+    let delivered_to = rig.record(ID).delivered_to.position;
+    rig.crash();
+
+    // A marker that was read already, and the rest of the segment.
+    bytes[layout.sections[1].start + 5] ^= 1;
+    rig.contents.get_mut(&ID).expect("it is there").bytes = bytes.clone();
+    rig.perform(&Step::Write(ID, layout.header..bytes.len()));
+    rig.perform(&Step::Index(ID, "5000\nCOMPLETED".into()));
+    rig.store.reopen();
+    rig.start();
+    rig.settle();
+
+    assert_all_arrived(&rig, &bytes);
+    assert_eq!(rig.record(ID).state(), SegmentState::Quarantined);
+    assert!(rig.record(ID).delivered_to.position > delivered_to);
+    assert_adds_up(ID, &rig.record(ID));
+}
+
+#[test]
+fn i5_damage_to_a_mutation_that_is_half_delivered_takes_no_event_of_the_next() {
+    let large = entry(|entry| entry.published.len() > 12);
+    let frames = [entries(3), vec![large.frame.clone()], entries(6)].concat();
+    let mut bytes = plain(ID, &frames);
+    let mut rig = Rig::new(Setup { window: 3, ..Setup::default() }, catalog());
+    rig.put(ID, bytes.clone());
+    for _ in 0..100 {
+        rig.start();
+        (0..3).for_each(|_| rig.turn(Duration::from_millis(10)).expect("a turn"));
+        rig.crash();
+        rig.store.reopen();
+        rig.start();
+        if rig.record(ID).delivered_to.ordinal > 2 {
+            break;
+        }
+        rig.crash();
+    }
+    assert!(rig.record(ID).delivered_to.ordinal > 2, "half of it has arrived");
+    rig.crash();
+
+    let at = bytes.windows(large.frame.len()).position(|window| window == large.frame).expect("it stands there");
+    bytes[at + 12] ^= 1;
+    // Only our own link is left.
+    fs::write(rig.folder("spool").join(format!("CommitLog-7-{ID}.log")), &bytes).expect("a writable file");
+    rig.store.reopen();
+    rig.start();
+    rig.settle();
+
+    assert_all_arrived(&rig, &bytes);
+    assert_eq!(rig.record(ID).state(), SegmentState::Quarantined);
+    assert_adds_up(ID, &rig.record(ID));
 }
