@@ -73,7 +73,8 @@ pub fn entry(data: &[u8]) {
         _ => &[SENTINEL, SENTINEL],
     };
     assert_eq!(read.bodies(), expected);
-    assert_eq!(read.damages.len(), usize::from(change != 0));
+    // What looks like a marker inside of a lost entry is tried, and then there are several ranges.
+    assert_eq!(read.damages.is_empty(), change == 0);
 }
 
 /// Any bytes as a file.
