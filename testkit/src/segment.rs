@@ -129,6 +129,13 @@ impl Builder {
         Builder { id, segment, compress, marker: end, position: end }
     }
 
+    /// Before the first section: another descriptor version.
+    pub fn version(mut self, version: u32) -> Builder {
+        let params = self.segment.bytes[14..self.segment.bytes.len() - 4].to_vec();
+        self.segment.bytes = header(version, self.id, &params);
+        self
+    }
+
     /// Adds a section of entries with these bodies.
     pub fn section<B: AsRef<[u8]>>(mut self, bodies: &[B]) -> Builder {
         let mut entries = Vec::new();

@@ -1,14 +1,9 @@
 //! What the encoder writes is what the decoder reads, and both agree with recorded bytes.
 
 use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::TestRunner;
 use ringtail::position::FileOffset;
-use ringtail::schema::Catalog;
-use ringtail_testkit::described::{ColumnData, PartitionUpdate};
 use ringtail_testkit::segment::Damage;
 use ringtail_testkit::{check, strategy, target};
-use std::collections::BTreeMap;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
@@ -55,63 +50,4 @@ fn pick(segment: &ringtail_testkit::segment::Segment, place: prop::sample::Index
     let sections: Vec<usize> = (0..segment.sections.len()).filter(|at| !segment.sections[*at].entries.is_empty()).collect();
     let section = *sections.get(place.index(sections.len().max(1)))?;
     Some((section, segment.sections[section].entries.len()))
-}
-
-/// What the serializers write in more than one form, by name, as a body shows it.
-fn forms(update: &PartitionUpdate, catalog: &Catalog) -> Vec<&'static str> {
-    let table = catalog.table(update.table).unwrap();
-    let mut forms = Vec::new();
-    let mut form = |holds: bool, name| forms.extend(holds.then_some(name));
-    form(update.is_empty(), "empty update");
-    form(update.partition_deletion.is_some(), "partition deletion");
-    form(update.static_row.is_some(), "static row");
-    form(update.header.stats.is_some(), "chosen minima");
-    for marker in update.markers() {
-        form(marker.kind.is_boundary(), "boundary");
-        form(marker.values.is_empty(), "bound without values");
-        form(marker.values.len() > 32, "bound of two groups");
-    }
-    for row in update.rows() {
-        let complex = || {
-            row.columns.iter().filter_map(|column| match &column.data {
-                ColumnData::Complex { deletion, .. } => Some(deletion),
-                ColumnData::Simple(_) => None,
-            })
-        };
-        let expiry = row.liveness.and_then(|liveness| liveness.expiry);
-        form(row.clustering.len() > 32, "clustering of two groups");
-        form(row.clustering.contains(&None), "null clustering");
-        form(row.clustering.contains(&Some(Vec::new())), "empty clustering");
-        form(expiry.is_some(), "expiring row");
-        form(row.deletion.is_some_and(|deletion| deletion.shadowable), "shadowable deletion");
-        form(complex().any(Option::is_some) && complex().any(Option::is_none), "deletion beside LIVE");
-        form(table.regulars.len() >= 64 && row.columns.len() > 32 && row.columns.len() < 63, "few columns of many missing");
-        form(table.regulars.len() >= 64 && (1..20).contains(&row.columns.len()), "few columns of many present");
-        for cell in row.columns.iter().flat_map(|column| column.data.cells()) {
-            form(cell.timestamp.0 < 0, "negative timestamp");
-            form(row.liveness.is_some_and(|liveness| liveness.timestamp == cell.timestamp), "row's timestamp");
-            form(expiry.is_some() && expiry == cell.ttl.zip(cell.local_deletion_time), "row's expiry");
-            form(cell.ttl.is_some(), "expiring cell");
-            form(cell.value.is_none(), "tombstone");
-            form(cell.path.is_some(), "element");
-            form(cell.local_deletion_time.is_some_and(|time| time.0 > i32::MAX as u32), "time after 2038");
-        }
-    }
-    forms
-}
-
-#[test]
-fn the_generator_reaches_every_form() {
-    let mut seen = BTreeMap::new();
-    let mut runner = TestRunner::deterministic();
-    for _ in 0..512 {
-        let workload = strategy::workload().new_tree(&mut runner).unwrap().current();
-        for update in workload.sections.iter().flatten().flat_map(|mutation| &mutation.updates) {
-            forms(update, &workload.catalog).into_iter().for_each(|form| *seen.entry(form).or_insert(0) += 1);
-        }
-    }
-
-    println!("{seen:?}");
-    assert_eq!(seen.len(), 22, "{seen:?}");
-    assert!(seen.values().all(|count| *count > 2), "{seen:?}");
 }
