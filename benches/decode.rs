@@ -69,6 +69,7 @@ fn decode(criterion: &mut Criterion) {
             cluster: "bench".into(),
             version: "0".into(),
             partition_by: PartitionBy::PartitionKey,
+            schema_topic: None,
         });
         bencher.iter(|| {
             walk(segment.as_slice(), |at, body| {

@@ -113,6 +113,7 @@ pub mod cql;
 pub mod dump;
 pub mod envelope;
 pub mod event;
+pub mod history;
 #[cfg(feature = "agent")]
 pub mod http;
 #[cfg(feature = "encryption")]

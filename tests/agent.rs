@@ -31,5 +31,7 @@ mod place;
 mod replay;
 #[path = "agent/running.rs"]
 mod running;
+#[path = "agent/schema.rs"]
+mod schema;
 #[path = "agent/usage.rs"]
 mod usage;

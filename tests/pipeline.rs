@@ -19,6 +19,8 @@ mod model;
 mod parking;
 #[path = "pipeline/rig.rs"]
 mod rig;
+#[path = "pipeline/schema.rs"]
+mod schema;
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

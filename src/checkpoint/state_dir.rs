@@ -14,6 +14,7 @@ pub const STATE_VERSION: u32 = 1;
 /// LOCK         locked by the running instance; its process id
 /// VERSION      the version of the folder, written before anything else
 /// db/          the ledger
+/// schema.json  what is known of the schema, a copy for people and for other commands
 /// spool/       our links to segments
 /// parked/      entries that wait or were refused
 /// quarantine/  whole files that could not be read
@@ -91,6 +92,27 @@ impl StateDir {
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.dir
+    }
+
+    /// Where the copy of the schema history is.
+    pub fn schema(dir: &Path) -> PathBuf {
+        dir.join("schema.json")
+    }
+
+    /// Writes the copy of the schema history: whoever reads it finds the old one or the new one, whole.
+    ///
+    /// # Errors
+    /// [`StateError::Io`].
+    pub fn write_schema(&self, text: &[u8]) -> Result<(), StateError> {
+        let (path, new) = (StateDir::schema(&self.dir), self.dir.join("schema.json.new"));
+        let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
+        let written = options.and_then(|mut file| {
+            file.write_all(text)?;
+            file.sync_all()
+        });
+        written.map_err(io_error("write", &new))?;
+        fs::rename(&new, &path).map_err(io_error("write", &path))?;
+        sync(&self.dir)
     }
 
     /// Where the ledger is.

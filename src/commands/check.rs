@@ -1,8 +1,8 @@
 //! `ringtail check`: tries everything that a run would need, changes nothing, and prints a line each.
 
 use super::identity::Identity;
-use super::run::exit_of;
-use super::{CheckArgs, Exit, fail, print, schema, shell, sinks};
+use super::run::{NO_SCHEMA, exit_of};
+use super::{CheckArgs, Exit, fail, print, schema_file, shell, sinks};
 use anyhow::{Context, anyhow};
 use ringtail::cdc_raw::{Probe, Spool};
 use ringtail::checkpoint::{Ledger, SledStore, StateDir};
@@ -106,9 +106,7 @@ impl Page {
     fn tables(&mut self, config: &Config, catalog: &Catalog) {
         let published = catalog.tables().filter(|table| table.is_published() && config.tables.allows(&table.keyspace, &table.name)).count();
         match (published, config.knows_no_table()) {
-            (0, true) => {
-                self.line("note  tables", &"neither schema.cql.contact_points nor schema.file is set: every mutation will be parked")
-            }
+            (0, true) => self.line("note  tables", &NO_SCHEMA),
             (0, false) => self.line("note  tables", &"no table with cdc = true is known yet: nothing is published"),
             (n, _) => self.line("ok    tables", &format!("{n} published")),
         }
@@ -152,7 +150,7 @@ fn keystore(keystore: &Keystore) -> Tried {
 }
 
 fn schema_file(file: &Path, catalog: &mut Catalog) -> Tried {
-    catalog.merge(schema::from_file(file).map_err(|error| (Exit::Usage, error))?);
+    catalog.merge(schema_file::read(file).map_err(|error| (Exit::Usage, error))?.catalog);
     Ok(format!("{} was read", file.display()))
 }
 
@@ -172,7 +170,8 @@ fn cassandra(config: &Config, catalog: &mut Catalog, identity: &mut Option<Ident
 fn broker(properties: &KafkaProperties, config: &Config, catalog: &Catalog) -> Tried {
     let template = TopicTemplate::parse(&config.topics.name).map_err(|error| (Exit::Usage, error.into()))?;
     let published = catalog.tables().filter(|table| table.is_published() && config.tables.allows(&table.keyspace, &table.name));
-    let topics: Vec<_> = published.map(|table| template.topic(&config.topics.prefix, table)).collect();
+    let mut topics: Vec<_> = published.map(|table| template.topic(&config.topics.prefix, table)).collect();
+    topics.extend(config.topics.schema.as_deref().filter(|_| config.schema.log).map(Into::into));
     match kafka::check(&sinks::kafka_properties(properties), &topics, PATIENCE) {
         Ok(found) => cluster(&found, config.topics.allow_compaction),
         Err(SinkError::Producer(reason)) => Err((Exit::Unavailable, anyhow!("{reason}"))),

@@ -1,14 +1,14 @@
 //! `ringtail dump`.
 
-use super::{Exit, fail, keystore_type, release, schema};
+use super::{Exit, fail, keystore_type, release, schema_file};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use ringtail::commitlog::Keys;
 use ringtail::config::TablePattern;
 use ringtail::dump::{self, Archive, Filter, Form, Look, Lossless, Readable, Release, Stats, Summary};
+use ringtail::history::{BEGINNING, History, Source};
 use ringtail::keystore::{Keystore, KeystoreType};
 use ringtail::position::{CommitLogPosition, LogicalPosition};
-use ringtail::schema::Catalog;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 
@@ -48,8 +48,8 @@ pub struct DumpArgs {
     /// Colours; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
-    /// The schema: CQL as DESCRIBE … WITH INTERNALS prints it, or the rows of system_schema as JSON. Without it only tables of the system
-    /// are known
+    /// The schema: CQL as DESCRIBE … WITH INTERNALS prints it, or the rows of system_schema as JSON. Without it each mutation
+    /// is decoded with what the log has told until there: tables whose CREATE stands in it are known
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
     /// Keystore with the keys of encrypted segments: JCEKS or PKCS12
@@ -79,18 +79,18 @@ enum Color {
 }
 
 pub fn run(args: &DumpArgs) -> Exit {
-    let catalog = match &args.schema {
-        None => Catalog::builtin(),
-        Some(file) => match schema::from_file(file) {
-            Ok(catalog) => catalog,
+    let mut history = History::new(args.schema.is_none());
+    if let Some(file) = &args.schema {
+        match schema_file::read(file) {
+            Ok(reading) => history.take(Source::File, &reading, BEGINNING, true),
             Err(error) => return fail(Exit::Usage, &error),
-        },
-    };
+        }
+    }
     let keys = match keys(args) {
         Ok(keys) => keys,
         Err(error) => return fail(Exit::Usage, &error),
     };
-    match dump(args, &catalog, &keys) {
+    match dump(args, &mut history, &keys) {
         Ok(summary) if summary.is_whole() => Exit::Done,
         Ok(_) => Exit::Data,
         // The reader of our output has seen enough.
@@ -107,18 +107,18 @@ pub fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<Archive>> {
     Ok(archives)
 }
 
-fn dump(args: &DumpArgs, catalog: &Catalog, keys: &Keys) -> anyhow::Result<Summary> {
+fn dump(args: &DumpArgs, history: &mut History, keys: &Keys) -> anyhow::Result<Summary> {
     let archives = find(&args.paths)?;
     let out = BufWriter::new(io::stdout().lock());
     let mut form: Box<dyn Form> = if args.stats {
         Box::new(Stats::new(out, args.json, look(args.color)))
     } else if args.json {
-        let release = args.release.map_or_else(|| Release::of(&archives, catalog, keys), Ok)?;
+        let release = args.release.map_or_else(|| Release::of(&archives, &history.latest(), keys), Ok)?;
         Box::new(Lossless::new(out, release))
     } else {
         Box::new(Readable::new(out).look(look(args.color)).raw(args.raw))
     };
-    Ok(dump::dump(&archives, catalog, keys, &filter(args), &mut *form)?)
+    Ok(dump::dump(&archives, history, keys, &filter(args), &mut *form)?)
 }
 
 fn filter(args: &DumpArgs) -> Filter {

@@ -6,6 +6,7 @@ mod identity;
 mod replay;
 mod run;
 mod schema;
+mod schema_file;
 mod shell;
 mod sinks;
 
@@ -67,6 +68,9 @@ enum Command {
     Dump(Box<dump::DumpArgs>),
     /// Try everything that a run would need and print a line each
     Check(CheckArgs),
+    /// A schema file from a running node; what is known of the schema, with its history
+    #[command(subcommand)]
+    Schema(SchemaCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -100,12 +104,47 @@ struct ReplayArgs {
     /// Segments, tars of segments, or folders of segments; all may be compressed, as .zst or .gz. - is standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// The whole schema, in either form: what the configuration and the log say of it does not count
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 struct CheckArgs {
     #[command(flatten)]
     config: ConfigArg,
+}
+
+#[derive(Debug, Subcommand)]
+enum SchemaCommand {
+    /// Write the schema of the configured node as a schema file
+    Export(SchemaExportArgs),
+    /// Print the tables that the agent of this state folder knows, and what the log told of them; also while it runs
+    Show(SchemaShowArgs),
+}
+
+#[derive(Debug, Args)]
+struct SchemaExportArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// The rows of system_schema as JSON, those of Cassandra's own tables too, instead of CQL
+    #[arg(long)]
+    json: bool,
+    /// Where to; without it standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct SchemaShowArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Everything, as the agent keeps it
+    #[arg(long)]
+    json: bool,
+    /// One table, as keyspace.table
+    #[arg(value_name = "TABLE")]
+    table: Option<String>,
 }
 
 /// Runs a command.
@@ -115,6 +154,8 @@ pub fn run(cli: Cli) -> Exit {
         Command::Replay(args) => replay::run(&args),
         Command::Dump(args) => dump::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Schema(SchemaCommand::Export(args)) => schema::export(&args),
+        Command::Schema(SchemaCommand::Show(args)) => schema::show(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ringtail", &mut script);

@@ -1,12 +1,12 @@
 //! `ringtail replay`: the events of segments anywhere.
 
 use super::dump::find;
-use super::{Exit, ReplayArgs, complain, configure, fail, schema, shell, sinks, tell};
+use super::{Exit, ReplayArgs, complain, configure, fail, schema_file, shell, sinks, tell};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use ringtail::config::Config;
+use ringtail::history::{BEGINNING, History, Reading, Source};
 use ringtail::pipeline::{Exchange, Replayed, Tables};
-use ringtail::schema::Catalog;
 use ringtail::schema::live::{self, LiveSchemaError};
 use ringtail::sink::SinkError;
 use ringtail::telemetry::{Metrics, NodeName};
@@ -19,11 +19,15 @@ pub fn run(args: &ReplayArgs) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    let tables = match schema::configured(&config) {
-        Ok(tables) => tables,
+    let file = match &args.schema {
+        Some(path) => schema_file::read(path).map(Some),
+        None => schema_file::configured(&config),
+    };
+    let file = match file {
+        Ok(file) => file,
         Err(error) => return fail(Exit::Usage, &error),
     };
-    match replay(args, &config, tables) {
+    match replay(args, &config, file) {
         Ok(Replayed { events, left_out: 0 }) => {
             tell(&format!("{events} events sent"));
             Exit::Done
@@ -44,11 +48,11 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     }
 }
 
-fn replay(args: &ReplayArgs, config: &Config, tables: Option<Catalog>) -> anyhow::Result<Replayed> {
+fn replay(args: &ReplayArgs, config: &Config, file: Option<Reading>) -> anyhow::Result<Replayed> {
     let archives = find(&args.paths)?;
     let keys = config.source.encryption.as_ref().map(|keystore| keystore.load().context("cannot open source.encryption.keystore"));
     let keys = keys.transpose()?.unwrap_or_default();
-    let (catalog, identity) = catalog(config, tables)?;
+    let (history, identity) = history(args, config, file)?;
     let (node, cluster) = match (&config.node.id, identity) {
         (Some(id), identity) => (id.clone(), identity.map(|(_, cluster)| cluster).unwrap_or_default()),
         (None, Some(identity)) => identity,
@@ -56,7 +60,7 @@ fn replay(args: &ReplayArgs, config: &Config, tables: Option<Catalog>) -> anyhow
     };
     let sink = sinks::open(config, None)?;
     let mut shipper = sinks::shipper(config, sink, &node, &cluster, Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))))?;
-    let mut tables = Tables::new(Exchange::new(Some(catalog)), false, config.schema.wait);
+    let mut tables = Tables::new(Exchange::new(None), false, config.schema.wait).with_history(history, true);
     let names: Option<Vec<_>> = archives.iter().map(|archive| archive.name).collect();
     let names = names.context("standard input is not a segment: its header cannot be read")?;
     let bar = progress_bar(archives.iter().map(dump::Archive::length).sum());
@@ -66,15 +70,20 @@ fn replay(args: &ReplayArgs, config: &Config, tables: Option<Catalog>) -> anyhow
     Ok(replayed)
 }
 
-/// The tables, and who the node is if it was asked.
-fn catalog(config: &Config, tables: Option<Catalog>) -> anyhow::Result<(Catalog, Option<(String, String)>)> {
-    let mut catalog = tables.unwrap_or_else(Catalog::builtin);
+/// What is known of the schema before the log is read, and who the node is if it was asked. With `--schema` nothing is learnt besides.
+fn history(args: &ReplayArgs, config: &Config, file: Option<Reading>) -> anyhow::Result<(History, Option<(String, String)>)> {
+    let mut history = History::new(config.schema.log && args.schema.is_none());
+    if let Some(file) = file {
+        history.take(Source::File, &file, BEGINNING, true);
+    }
     if config.schema.cql.contact_points.is_empty() {
-        return Ok((catalog, None));
+        return Ok((history, None));
     }
     let live = shell::runtime()?.block_on(live::read(&shell::cql_config(&config.schema.cql))).context("cannot read the schema")?;
-    catalog.merge(live.catalog);
-    Ok((catalog, Some((live.node.host_id.to_string(), live.node.cluster_name))))
+    if args.schema.is_none() {
+        history.take(Source::Cql, &Reading::new(live.catalog, live.rows), BEGINNING, true);
+    }
+    Ok((history, Some((live.node.host_id.to_string(), live.node.cluster_name))))
 }
 
 /// On a terminal only: elsewhere it would fill a log.

@@ -2,28 +2,31 @@
 
 use super::identity::{Identity, NoIdentity, WrongNode};
 use super::shell::{self, Stop};
-use super::{Exit, RunArgs, complain, configure, fail, schema, sinks, tell};
+use super::{Exit, RunArgs, complain, configure, fail, schema_file, sinks, tell};
 use anyhow::{Context, anyhow};
 use ringtail::cdc_raw::{Finished, Folders};
 use ringtail::checkpoint::{Ledger, LedgerError, SledStore, StateDir, StateError, StoreError, Watched};
 use ringtail::config::{self, Config, NodeSettings, SinkTo};
+use ringtail::history::{BEGINNING, History, Reading, SavedError, Source};
 use ringtail::http::HttpServer;
-use ringtail::pipeline::{Clock, Exchange, Fatal, META_SINK, Parts, Pipeline, Settings, Tables};
+use ringtail::pipeline::{Clock, Exchange, Fatal, META_HISTORY, META_SINK, Parts, Pipeline, Settings, Tables};
 use ringtail::schema::live::NodeIdentity;
-use ringtail::schema::{Catalog, SchemaRows};
 use ringtail::sink::SinkError;
 use ringtail::telemetry::{Metrics, NodeName, SharedStatus, with_causes};
-use serde::Deserialize;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-/// Meta value: the tables as the node last gave them.
-const META_SCHEMA: &str = "schema";
+/// How often the copy of the schema history is written at most.
+const COPY_INTERVAL: Duration = Duration::from_secs(1);
 /// Cassandra's `commitlog_sync_period` as it comes.
 const SYNC_PERIOD: Duration = Duration::from_secs(10);
 /// How long a save of the ledger may take. A disk under a busy node can be slow; one that takes longer does not answer.
 const SAVE_MAX: Duration = Duration::from_secs(30);
+
+/// What to expect with neither.
+pub const NO_SCHEMA: &str = "neither schema.cql.contact_points nor schema.file is set: only tables that the log itself creates are known, \
+                             mutations of all others will be parked";
 
 pub fn run(args: &RunArgs) -> Exit {
     let node = NodeName::default();
@@ -33,7 +36,7 @@ pub fn run(args: &RunArgs) -> Exit {
     };
     introduce(&config);
     shell::allow_many_files();
-    let tables = match schema::configured(&config) {
+    let tables = match schema_file::configured(&config) {
         Ok(tables) => tables,
         Err(error) => return fail(Exit::Usage, &error),
     };
@@ -60,7 +63,7 @@ fn introduce(config: &Config) {
         tracing::info!("not built yet: {}", notices.join("; "));
     }
     if config.knows_no_table() {
-        tracing::warn!("neither schema.cql.contact_points nor schema.file is set: no table is known, every mutation will be parked");
+        tracing::warn!("{NO_SCHEMA}");
     }
 }
 
@@ -87,6 +90,11 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
         Some(StoreError::NewerRecord { .. }) => return Exit::Usage,
         Some(StoreError::Sled { .. } | StoreError::Io { .. } | StoreError::Encode { .. }) | None => {}
     }
+    match error.downcast_ref::<SavedError>() {
+        Some(SavedError::Newer(_)) => return Exit::Usage,
+        Some(_) => return Exit::Promise,
+        None => {}
+    }
     match error {
         error if error.is::<WrongNode>() => Exit::Promise,
         error if error.is::<NoIdentity>() => Exit::Usage,
@@ -103,16 +111,15 @@ struct Agent {
     status: SharedStatus,
     node: NodeName,
     identity: Arc<OnceLock<NodeIdentity>>,
-    exchange: Arc<Exchange>,
-    /// Which catalog of the exchange was noted.
-    schema_noted: u64,
+    /// Which revision of the schema history was copied, and when.
+    copied: (u64, Instant),
     http: HttpServer,
     /// Held for as long as the process lives.
-    _state: StateDir,
+    state: StateDir,
 }
 
 impl Agent {
-    fn start(config: Config, tables: Option<Catalog>, node: NodeName) -> anyhow::Result<Agent> {
+    fn start(config: Config, file: Option<Reading>, node: NodeName) -> anyhow::Result<Agent> {
         let version = env!("CARGO_PKG_VERSION");
         let (metrics, status) = (Arc::new(Metrics::new(version)), SharedStatus::new(version));
         let runtime = shell::runtime().context("cannot start the runtime")?;
@@ -123,7 +130,7 @@ impl Agent {
         tracing::info!(address = %http.address(), "endpoints listen");
         let ledger = Ledger::load(Box::new(watched(SledStore::open(&state.db()).context("cannot open the ledger")?)))?;
         let exchange = Exchange::new(None);
-        let (tables, identity) = follow_schema(&config, tables, ledger.meta(META_SCHEMA), &runtime, &exchange);
+        let (tables, identity) = follow_schema(&config, file.as_ref(), ledger.meta(META_HISTORY), &runtime, &exchange)?;
         let settings_of_node = node_settings(&config);
         status.update(|status| status.cdc_raw_limit_bytes = settings_of_node.cdc_total_space);
         let parts = Parts {
@@ -138,7 +145,7 @@ impl Agent {
             clock: Clock::default(),
         };
         let pipeline = Pipeline::new(settings(&config), parts)?;
-        Ok(Agent { config, runtime, stop, pipeline, metrics, status, node, identity, exchange, schema_noted: 0, http, _state: state })
+        Ok(Agent { config, runtime, stop, pipeline, metrics, status, node, identity, copied: (0, Instant::now()), http, state })
     }
 
     fn run(mut self, args: &RunArgs) -> anyhow::Result<Exit> {
@@ -154,7 +161,7 @@ impl Agent {
                 self.begin_if_known()?;
             }
             self.pipeline.turn()?;
-            self.note_schema();
+            self.copy_history(false)?;
             if self.pipeline.is_drained() {
                 break self.drained();
             }
@@ -166,6 +173,7 @@ impl Agent {
             }
         };
         self.pipeline.stop()?;
+        self.copy_history(true)?;
         if self.stop.is_asked() {
             tracing::info!(
                 delivered = self.pipeline.delivered(),
@@ -177,19 +185,15 @@ impl Agent {
         Ok(exit)
     }
 
-    /// A newer catalog: what the node said is kept, so that with Cassandra down the next run decodes with it.
-    fn note_schema(&mut self) {
-        let newest = self.exchange.newest();
-        let Some(catalog) = newest.catalog.filter(|_| newest.version != self.schema_noted) else { return };
-        self.schema_noted = newest.version;
-        if self.identity.get().is_none() {
-            return;
+    /// What is known of the schema lies in the state folder as plain text too, for `schema show`: the ledger is locked while we run.
+    fn copy_history(&mut self, now: bool) -> anyhow::Result<()> {
+        let revision = self.pipeline.history().revision();
+        if self.copied.0 == revision || (!now && self.copied.0 > 0 && self.copied.1.elapsed() < COPY_INTERVAL) {
+            return Ok(());
         }
-        let users = SchemaRows::of_tables(catalog.tables().map(|table| &**table).filter(|table| !table.is_system()));
-        match serde_json::to_value(&users) {
-            Ok(rows) => self.pipeline.ledger_mut().set_meta(META_SCHEMA, rows),
-            Err(error) => tracing::warn!(%error, "the schema cannot be kept"),
-        }
+        self.state.write_schema(self.pipeline.history().to_json()?.as_bytes())?;
+        self.copied = (revision, Instant::now());
+        Ok(())
     }
 
     /// Begins to send as soon as it is known who the node is: events carry its id.
@@ -271,25 +275,25 @@ fn node_settings(config: &Config) -> NodeSettings {
     }
 }
 
-/// Where the catalog comes from: a file at once, what the node said in a former run, the node as soon as it answers; the later over
-/// the earlier.
+/// What is known at start: what former runs knew, and over it the file. The node adds to it as soon as it answers.
 fn follow_schema(
     config: &Config,
-    file: Option<Catalog>,
+    file: Option<&Reading>,
     kept: Option<&serde_json::Value>,
     runtime: &Runtime,
     exchange: &Arc<Exchange>,
-) -> (Tables, Arc<OnceLock<NodeIdentity>>) {
+) -> anyhow::Result<(Tables, Arc<OnceLock<NodeIdentity>>)> {
     let live = !config.schema.cql.contact_points.is_empty();
-    let kept = kept.filter(|_| live).and_then(|rows| SchemaRows::deserialize(rows).ok());
     let is_known = file.is_some() || kept.is_some() || !live;
-    let mut known = file.unwrap_or_else(Catalog::builtin);
-    known.merge(kept.map(|rows| rows.resolve().catalog).unwrap_or_default());
-    if is_known {
-        exchange.publish(known.clone());
+    let mut history = match kept.and_then(|kept| kept.as_str()) {
+        Some(text) => History::from_json(text, config.schema.log)?,
+        None => History::new(config.schema.log),
+    };
+    if let Some(file) = file {
+        history.take(Source::File, file, BEGINNING, true);
     }
-    let identity = if live { shell::follow_schema(runtime, &config.schema.cql, known, exchange.clone()) } else { Arc::default() };
-    (Tables::new(exchange.clone(), live, config.schema.wait), identity)
+    let identity = if live { shell::follow_schema(runtime, &config.schema.cql, exchange.clone()) } else { Arc::default() };
+    Ok((Tables::new(exchange.clone(), live, config.schema.wait).with_history(history, is_known), identity))
 }
 
 fn folders(config: &Config, state: &StateDir, sync_period: Duration) -> Folders {

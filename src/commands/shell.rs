@@ -1,9 +1,10 @@
 //! Around the loop: signals, the runtime, the schema over CQL.
 
 use ringtail::config;
+use ringtail::history::Reading;
 use ringtail::pipeline::Exchange;
+use ringtail::schema::SchemaRows;
 use ringtail::schema::live::{self, CqlConfig, CqlTls, LiveSchema, NodeIdentity};
-use ringtail::schema::{Catalog, SchemaRows};
 use ringtail::telemetry::with_causes;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,23 +65,22 @@ pub fn listen_for_stop(runtime: &Runtime) -> std::io::Result<Stop> {
     Ok(stop)
 }
 
-/// Reads the schema of the node, now and whenever somebody wishes for a newer one, and publishes it over what was known. Tables that
-/// were dropped stay known under their ids: what was written to them before is still in the log.
-pub fn follow_schema(runtime: &Runtime, cql: &config::Cql, mut known: Catalog, exchange: Arc<Exchange>) -> Arc<OnceLock<NodeIdentity>> {
+/// Reads the schema of the node, now and whenever somebody wishes for a newer one, and publishes it.
+pub fn follow_schema(runtime: &Runtime, cql: &config::Cql, exchange: Arc<Exchange>) -> Arc<OnceLock<NodeIdentity>> {
     let identity = Arc::new(OnceLock::new());
     let (node, config) = (identity.clone(), cql_config(cql));
     runtime.spawn(async move {
         let mut retry = RETRY_MIN;
         let mut told = Told::default();
         loop {
+            let folds = exchange.folds();
             match live::read(&config).await {
                 Ok(schema) => {
                     retry = RETRY_MIN;
                     told.read(&schema);
                     // The first answer tells who the node is; a node does not change its id.
                     node.set(schema.node).ok();
-                    known.merge(schema.catalog);
-                    exchange.publish(known.clone());
+                    exchange.publish_reading(Reading::new(schema.catalog, schema.rows), folds);
                     tokio::select! {
                         () = exchange.wished() => {}
                         () = tokio::time::sleep(REFRESH) => {}

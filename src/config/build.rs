@@ -163,7 +163,16 @@ fn topics(raw: &Raw, sink: &SinkTo) -> Result<Topics, ConfigError> {
         name: template(raw, "topics.name")?,
         partition_by: raw.choice("topics.partition_by", &partition_by)?,
         allow_compaction: raw.flag("topics.allow_compaction")?,
+        schema: raw.optional_text("topics.schema")?.map(|text| schema_topic(text, prefix)).transpose()?,
     })
+}
+
+fn schema_topic(text: &str, prefix: &str) -> Result<String, ConfigError> {
+    let name = text.replace("{prefix}", prefix);
+    if !name.is_empty() && name.len() <= 249 && name.chars().all(is_name_letter) {
+        return Ok(name);
+    }
+    Err(ConfigError::at("topics.schema", format!("is {text:?}; expected {{prefix}} and at most 249 letters, digits, '.', '_', '-'")))
 }
 
 fn template(raw: &Raw, key: &str) -> Result<String, ConfigError> {

@@ -36,7 +36,6 @@ pub(super) const NOT_BUILT: &[(&str, Refused)] = &[
     ("events.registry.url", OtherThanDefault),
     ("outbox.tables", OtherThanDefault),
     ("topics.create", OtherThanDefault),
-    ("topics.schema", OtherThanDefault),
     ("topics.positions", OtherThanDefault),
     ("topics.dead_letter", OtherThanDefault),
     ("sink.delivery", Words(&["exactly_once"])),

@@ -56,7 +56,7 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ("schema.wait", "0s", |c| c.schema.wait = Duration::ZERO),
     ("tables.include", "[\"shop.*\"]", |c| c.tables.include = vec![TablePattern::parse("shop.*").unwrap()]),
     ("tables.exclude", "[\"shop.tmp\"]", |c| c.tables.exclude = vec![TablePattern::parse("shop.tmp").unwrap()]),
-    ("topics.prefix", "shop", |c| c.topics.prefix = "shop".into()),
+    ("topics.prefix", "shop", |c| (c.topics.prefix, c.topics.schema) = ("shop".into(), Some("shop.schema".into()))),
     ("topics.name", "\"{keyspace}-{table}\"", |c| c.topics.name = "{keyspace}-{table}".into()),
     ("source.on_damage", "halt", |c| c.source.on_damage = OnDamage::Halt),
     ("source.encryption", "{ keystore: k, type: pkcs12, store_password: s }", |c| {
@@ -65,6 +65,8 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     }),
     ("topics.partition_by", "record_key", |c| c.topics.partition_by = PartitionBy::RecordKey),
     ("topics.allow_compaction", "true", |c| c.topics.allow_compaction = true),
+    ("topics.schema", "\"{prefix}-ddl\"", |c| c.topics.schema = Some("ringtail-ddl".into())),
+    ("topics.schema", "null", |c| c.topics.schema = None),
     ("sink.file", "{ path: events.jsonl }", |c| c.sink.to = SinkTo::File("events.jsonl".into())),
     ("sink.stdout", "{}", |_| ()),
     ("sink.window", "1", |c| c.sink.window = 1),
@@ -102,7 +104,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("events.registry.url", "\"http://registry:8081\""),
     ("outbox.tables", "{ shop.outbox: {} }"),
     ("topics.create", "{ partitions: 3 }"),
-    ("topics.schema", "schemas"),
     ("topics.positions", "positions"),
     ("topics.dead_letter", "dead"),
     ("sink.delivery", "exactly_once"),
@@ -149,6 +150,7 @@ fn the_defaults_are_the_documented_ones() {
             name: "{prefix}.{keyspace}.{table}".into(),
             partition_by: PartitionBy::PartitionKey,
             allow_compaction: false,
+            schema: Some("ringtail.schema".into()),
         },
         sink: Sink { to: SinkTo::Stdout, breaker: Breaker::default(), window: 10_000 },
         http: Http { listen: "127.0.0.1:9640".parse().unwrap() },
@@ -287,6 +289,7 @@ fn a_value_of_the_wrong_form_is_named_with_the_form_that_is_right() {
         ("tables: { include: [shop] }", "tables.include holds \"shop\"; expected keyspace.table"),
         ("topics: { name: \"{prefix}/{table}\" }", "topics.name is \"{prefix}/{table}\"; expected {prefix}"),
         ("topics: { name: \"{prefix}.{tabel}\" }", "topics.name is \"{prefix}.{tabel}\"; expected {prefix}"),
+        ("topics: { schema: \"{table}\" }", "topics.schema is \"{table}\"; expected {prefix}"),
         ("topics: { prefix: a/b }", "topics.prefix is \"a/b\"; expected letters"),
         ("topics: { prefix: 7 }", "topics.prefix is not text; put it in quotes"),
         ("node: { id: a/b }", "node.id is \"a/b\"; expected at most 128 letters"),
@@ -386,7 +389,7 @@ fn what_is_accepted_and_does_not_act_yet_is_said_at_start() {
     let notices = defaults().notices();
     assert_eq!(
         notices.iter().map(|text| text.split(' ').next().unwrap()).collect::<Vec<_>>(),
-        ["state.spool.release", "state.spool.min_free", "schema.log"]
+        ["state.spool.release", "state.spool.min_free"]
     );
     assert!(defaults().knows_no_table());
 }

@@ -180,6 +180,8 @@ pub struct Topics {
     pub partition_by: PartitionBy,
     /// Whether a compacted topic is accepted.
     pub allow_compaction: bool,
+    /// The topic for changes of the schema, if they go anywhere.
+    pub schema: Option<String>,
 }
 
 /// `topics.partition_by`.
@@ -303,13 +305,10 @@ impl Config {
         if self.state.spool.min_free > 0 {
             notices.push("state.spool.min_free is not looked at");
         }
-        if self.schema.log {
-            notices.push("schema.log = true acts as false");
-        }
         notices
     }
 
-    /// Whether there is nowhere to learn tables from: every mutation will be parked.
+    /// Whether there is nowhere to learn tables from that are older than the log: their mutations will be parked.
     pub fn knows_no_table(&self) -> bool {
         self.schema.file.is_none() && self.schema.cql.contact_points.is_empty()
     }

@@ -50,9 +50,9 @@ pub use stats::Stats;
 pub use summary::Summary;
 
 use crate::commitlog::{Coverage, Damage, Descriptor, Entry, Horizon, Item, Keys, SectionSpan, SegmentError, SegmentReader};
+use crate::history::History;
 use crate::mutation::{self, DecodeError, Mutation};
 use crate::position::{CommitLogPosition, FileOffset};
-use crate::schema::Catalog;
 use std::io::{self, Write};
 
 /// What a form of output is told about, in the order of the log.
@@ -138,22 +138,27 @@ pub(super) fn kind(descriptor: &Descriptor) -> &str {
     }
 }
 
-/// Dumps what `filter` takes of the segments, in order, encrypted ones with `keys`. What could not be read is named on standard error;
-/// [`Summary::is_whole`] says whether there was any.
+/// Dumps what `filter` takes of the segments, in order, encrypted ones with `keys`, under the tables that `history` knows. If it follows
+/// the log it learns on the way, also from what is not shown. What could not be read is named on standard error; [`Summary::is_whole`]
+/// says whether there was any.
 ///
 /// # Errors
 /// Reading a file or writing the output failed.
-pub fn dump(archives: &[Archive], catalog: &Catalog, keys: &Keys, filter: &Filter, form: &mut dyn Form) -> io::Result<Summary> {
-    let mut dump = Dump { catalog, keys, filter, form, summary: Summary::default() };
-    for archive in archives.iter().filter(|archive| archive.name.is_none_or(|name| filter.takes_segment(name.id))) {
-        dump.segment(archive)?;
+pub fn dump(archives: &[Archive], history: &mut History, keys: &Keys, filter: &Filter, form: &mut dyn Form) -> io::Result<Summary> {
+    let mut dump = Dump { history, keys, filter, form, summary: Summary::default() };
+    for archive in archives {
+        if archive.name.is_none_or(|name| filter.takes_segment(name.id)) {
+            dump.segment(archive)?;
+        } else if dump.history.follows_log() {
+            dump.learn_all(archive)?;
+        }
     }
     dump.form.end(&dump.summary)?;
     Ok(dump.summary)
 }
 
 struct Dump<'d> {
-    catalog: &'d Catalog,
+    history: &'d mut History,
     keys: &'d Keys,
     filter: &'d Filter,
     form: &'d mut dyn Form,
@@ -187,14 +192,17 @@ impl Dump<'_> {
             }
             match item {
                 Item::Entry(entry) if self.filter.takes_position(CommitLogPosition { segment, position: entry.end }) => {
-                    self.entry(archive, &entry)?;
+                    self.entry(archive, CommitLogPosition { segment, position: entry.end }, &entry)?;
                 }
                 Item::Damage(damage) if self.filter.takes_damage(&damage) => {
                     self.summary.errors += 1;
                     tell(archive, &damage);
                     self.form.damage(&damage)?;
                 }
-                Item::Entry(entry) => self.form.filtered(&entry)?,
+                Item::Entry(entry) => {
+                    self.learn(CommitLogPosition { segment, position: entry.end }, &entry);
+                    self.form.filtered(&entry)?;
+                }
                 Item::Damage(_) => {}
                 Item::CaughtUp | Item::End => break,
             }
@@ -210,8 +218,36 @@ impl Dump<'_> {
         self.form.segment_end(&stored, reader.coverage())
     }
 
-    fn entry(&mut self, archive: &Archive, entry: &Entry<'_>) -> io::Result<()> {
-        let incomplete = match mutation::decode(entry.body(), self.catalog) {
+    /// Takes in what a segment tells of the schema, without showing anything of it. What cannot be read of it is nobody's question.
+    fn learn_all(&mut self, archive: &Archive) -> io::Result<()> {
+        let bytes = archive.read()?;
+        let Ok(mut reader) = SegmentReader::open_with(bytes.as_slice(), archive.name, self.keys) else { return Ok(()) };
+        let segment = reader.descriptor().id;
+        loop {
+            match reader.next(Horizon::Final)? {
+                Item::Entry(entry) => self.learn(CommitLogPosition { segment, position: entry.end }, &entry),
+                Item::Damage(_) => {}
+                Item::CaughtUp | Item::End => return Ok(()),
+            }
+        }
+    }
+
+    fn learn(&mut self, at: CommitLogPosition, entry: &Entry<'_>) {
+        if self.history.follows_log() {
+            let catalog = self.history.catalog_at(at);
+            if let Ok(mutation) = mutation::decode(entry.body(), &catalog) {
+                self.history.apply(at, &mutation);
+            }
+        }
+    }
+
+    fn entry(&mut self, archive: &Archive, at: CommitLogPosition, entry: &Entry<'_>) -> io::Result<()> {
+        let catalog = self.history.catalog_at(at);
+        let decoded = mutation::decode(entry.body(), &catalog);
+        if let Ok(mutation) = &decoded {
+            self.history.apply(at, mutation);
+        }
+        let incomplete = match decoded {
             Ok(mutation) if self.filter.takes(&mutation) => {
                 self.summary.count(&mutation, self.filter);
                 return self.form.mutation(entry, &mutation, self.filter);

@@ -1,11 +1,11 @@
 //! The default envelope: Debezium's shape, and beside it all that the mutation says.
 
 use super::key::PrimaryKey;
-use super::source::Source;
-use super::{PartitionBy, Record, Topic, TopicTemplate, after, json, ringtail};
+use super::source::{Place, Source};
+use super::{PartitionBy, Record, Topic, TopicTemplate, after, json, ringtail, schema_change};
 use crate::event::ChangeEvent;
-use crate::position::EventId;
-use crate::schema::{TableId, TableMetadata};
+use crate::position::{CommitLogPosition, EventId};
+use crate::schema::{SchemaChange, TableId, TableMetadata};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ pub struct EnvelopeSettings {
     pub version: String,
     /// `topics.partition_by`.
     pub partition_by: PartitionBy,
+    /// `topics.schema`: where changes of the schema go, if anywhere.
+    pub schema_topic: Option<Topic>,
 }
 
 /// The node is `local`, the prefix `ringtail`, the cluster has no name: what `run` takes where nothing is configured and no node is asked.
@@ -85,6 +87,27 @@ impl Envelope {
         }
     }
 
+    /// Whether changes of the schema go anywhere.
+    pub fn has_schema_topic(&self) -> bool {
+        self.settings.schema_topic.is_some()
+    }
+
+    /// The record of a change of the schema, the event number `ordinal` of the entry that ends at `at`; `None` if it goes nowhere.
+    pub fn encode_change(&mut self, change: &SchemaChange, at: CommitLogPosition, ordinal: u32, file: &str, ts_ms: i64) -> Option<Record> {
+        let topic = self.settings.schema_topic.clone()?;
+        let id = EventId { node: self.settings.node.clone(), at, ordinal }.to_string();
+        let key = self.write(|_, out| json::string(out, &change.key()));
+        let place = Place { micros: change.ts, file, position: at.position, keyspace: &change.keyspace, table: change.table.as_deref() };
+        Some(Record {
+            topic,
+            value: Some(self.write(|envelope, out| schema_change::write_value(out, change, &envelope.source, &place, &id, ts_ms))),
+            headers: vec![("ringtail.id", id)],
+            partition_key: key.clone(),
+            partition_by: PartitionBy::RecordKey,
+            key,
+        })
+    }
+
     /// The topic of a table. A table's names never change under its id.
     pub fn topic(&mut self, table: &TableMetadata) -> Topic {
         let settings = &self.settings;
@@ -103,7 +126,7 @@ impl Envelope {
         json::member(out, "op");
         json::string(out, event.change.operation().letter());
         json::member(out, "source");
-        self.source.write(out, event, file);
+        self.source.write(out, &Place::of(event, file));
         json::member(out, "after");
         after::write_after(out, event, key);
         json::member(out, "ringtail");

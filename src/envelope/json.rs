@@ -1,6 +1,7 @@
 //! The few pieces of JSON that everything here is written from. Nothing is built before it is written.
 
 use crate::cql;
+use crate::schema::SchemaVersion;
 use uuid::Uuid;
 
 /// A comma, unless this is the first member of its object or the first element of its array.
@@ -47,6 +48,13 @@ pub(super) fn number_member(out: &mut String, name: &'static str, value: impl it
 pub(super) fn uuid(out: &mut String, uuid: Uuid) {
     out.push('"');
     out.push_str(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+    out.push('"');
+}
+
+/// A schema version as a string.
+pub(super) fn version(out: &mut String, version: SchemaVersion) {
+    out.push('"');
+    cql::hex(&version.0.to_be_bytes(), out);
     out.push('"');
 }
 

@@ -17,6 +17,7 @@ mod key;
 mod range;
 mod record;
 mod ringtail;
+mod schema_change;
 mod source;
 #[cfg(test)]
 mod tests;

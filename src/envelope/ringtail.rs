@@ -1,7 +1,7 @@
 //! The member `ringtail`: what makes the event lossless and recognisable.
 //!
 //! ```text
-//! {"v":1,"id","kind","n","of","table_id" [,"liveness":{"ts" [,"ttl","expires"]}]
+//! {"v":1,"id","kind","n","of","table_id","schema" [,"liveness":{"ts" [,"ttl","expires"]}]
 //!  [,"deletion":{"ts","deleted" [,"shadowable"]}] [,"range":{"start","end"}]}
 //! ```
 
@@ -19,6 +19,8 @@ pub(super) fn write_ringtail(out: &mut String, event: &ChangeEvent<'_>, id: &str
     json::number_member(out, "of", event.declared_updates);
     json::member(out, "table_id");
     json::uuid(out, event.update.table.id.0);
+    json::member(out, "schema");
+    json::version(out, event.update.table.version);
     write_change(out, event);
     out.push('}');
 }

@@ -2,6 +2,7 @@
 
 use super::json;
 use crate::event::ChangeEvent;
+use crate::position::LogicalPosition;
 
 /// What is equal in the `source` of every event, escaped once.
 #[derive(Debug)]
@@ -23,9 +24,9 @@ impl Source {
         Source { head, cluster: quoted }
     }
 
-    /// Writes the object. `file` is the name of the segment.
-    pub(super) fn write(&self, out: &mut String, event: &ChangeEvent<'_>, file: &str) {
-        let micros = event.timestamp.0;
+    /// Writes the object.
+    pub(super) fn write(&self, out: &mut String, place: &Place<'_>) {
+        let micros = place.micros;
         out.push_str(&self.head);
         // Rounded down, as Java's `Instant.toEpochMilli`.
         json::number_member(out, "ts_ms", micros.div_euclid(1000));
@@ -35,12 +36,33 @@ impl Source {
         json::member(out, "cluster");
         out.push_str(&self.cluster);
         json::member(out, "file");
-        json::string(out, file);
-        json::number_member(out, "pos", event.at.position.0);
+        json::string(out, place.file);
+        json::number_member(out, "pos", place.position.0);
         json::member(out, "keyspace");
-        json::string(out, &event.update.table.keyspace);
+        json::string(out, place.keyspace);
         json::member(out, "table");
-        json::string(out, &event.update.table.name);
+        match place.table {
+            Some(table) => json::string(out, table),
+            None => out.push_str("null"),
+        }
         out.push('}');
+    }
+}
+
+/// What differs from event to event.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    pub micros: i64,
+    /// The name of the segment.
+    pub file: &'a str,
+    pub position: LogicalPosition,
+    pub keyspace: &'a str,
+    pub table: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn of(event: &ChangeEvent<'a>, file: &'a str) -> Self {
+        let table = event.update.table;
+        Place { micros: event.timestamp.0, file, position: event.at.position, keyspace: &table.keyspace, table: Some(&table.name) }
     }
 }

@@ -43,6 +43,7 @@ pub fn table(name: &str, columns: &[(&str, CqlType, ColumnKind)]) -> TableMetada
         statics: of(ColumnKind::Static),
         regulars: of(ColumnKind::Regular),
         dropped: Default::default(),
+        version: Default::default(),
     }
 }
 

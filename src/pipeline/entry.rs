@@ -3,7 +3,7 @@
 use super::Pipeline;
 use super::error::Fatal;
 use super::park::{Class, Note, Parked};
-use super::ship::{Blocked, Shipped, Shipper};
+use super::ship::{Blocked, Cargo, Shipped, Shipper};
 use super::tables::{Patience, Tables};
 use super::tail::{Arrival, Fate};
 use crate::checkpoint::SegmentKey;
@@ -83,31 +83,38 @@ impl Pipeline {
 impl Desk<'_> {
     /// Takes an entry as far as it gets.
     pub fn enter(&mut self, file: &str, arrival: Arrival<'_>) -> Result<Entered, Fatal> {
-        let Some(catalog) = self.tables.catalog() else {
+        let Some(catalog) = self.tables.catalog_at(arrival.at) else {
             return Ok(Entered::Blocked { ordinal: arrival.from.unwrap_or(0), why: Some("waiting for the schema".into()) });
         };
         match (mutation::decode(arrival.body(), &catalog), arrival.from) {
             (decoded, None) => Ok(Entered::Done(self.fate_before(arrival.at, decoded.ok()))),
             (Ok(mutation), Some(from)) => {
                 self.tables.found();
-                self.publish(file, arrival, &mutation, from)
+                let changes = self.tables.apply(arrival.at, &mutation);
+                match self.shipper.publishes_changes(&changes) {
+                    true => self.publish(file, arrival, &Cargo::Changes(&changes), from),
+                    false => self.publish(file, arrival, &Cargo::Mutation(&mutation), from),
+                }
             }
+            (Err(incomplete), _) if self.tables.learn(&incomplete.error, arrival.at) => self.enter(file, arrival),
             (Err(incomplete), Some(from)) => self.undecodable(file, arrival, &incomplete.leading, &incomplete.error, from),
         }
     }
 
     /// What became of an entry in a former run: it is not sent again, but its bytes are accounted for.
-    fn fate_before(&self, at: CommitLogPosition, mutation: Option<Mutation<'_>>) -> Fate {
+    fn fate_before(&mut self, at: CommitLogPosition, mutation: Option<Mutation<'_>>) -> Fate {
         let parked = matches!(&self.aside, Aside::Park(parked) if parked.holds(at));
+        let changes = mutation.as_ref().map(|mutation| self.tables.apply(at, mutation)).unwrap_or_default();
         match mutation {
             _ if parked => Fate::Parked,
+            Some(_) if self.shipper.publishes_changes(&changes) => Fate::Delivered,
             Some(mutation) if self.shipper.publishes(at, &mutation) => Fate::Delivered,
             _ => Fate::Filtered,
         }
     }
 
-    fn publish(&mut self, file: &str, arrival: Arrival<'_>, mutation: &Mutation<'_>, from: u32) -> Result<Entered, Fatal> {
-        match self.send(file, arrival, mutation, from)? {
+    fn publish(&mut self, file: &str, arrival: Arrival<'_>, cargo: &Cargo<'_>, from: u32) -> Result<Entered, Fatal> {
+        match self.send(file, arrival, cargo, from)? {
             Sent::Blocked(blocked) => Ok(blocked),
             Sent::All { fate, .. } => {
                 self.shipper.passed(arrival.at);
@@ -117,10 +124,10 @@ impl Desk<'_> {
     }
 
     /// Sends the events of a mutation; an event that the other side refuses is parked.
-    fn send(&mut self, file: &str, arrival: Arrival<'_>, mutation: &Mutation<'_>, mut from: u32) -> Result<Sent, Fatal> {
+    fn send(&mut self, file: &str, arrival: Arrival<'_>, cargo: &Cargo<'_>, mut from: u32) -> Result<Sent, Fatal> {
         let mut parked = matches!(&self.aside, Aside::Park(parked) if parked.holds(arrival.at));
         loop {
-            let shipped = match self.shipper.ship(arrival.at, file, mutation, from, self.ts_ms) {
+            let shipped = match self.shipper.ship(arrival.at, file, cargo, from, self.ts_ms) {
                 Ok(shipped) => shipped,
                 Err(error) => {
                     let note = note(file, arrival.at, Class::Refused, "malformed", &error.to_string());
@@ -164,7 +171,7 @@ impl Desk<'_> {
         if error.is_schema() && self.tables.missing(error.table_id(), self.now) == Patience::Wait {
             return Ok(Entered::Blocked { ordinal: from, why: Some(format!("waiting for a newer schema: {error}")) });
         }
-        let next = match self.send(file, arrival, leading, from)? {
+        let next = match self.send(file, arrival, &Cargo::Mutation(leading), from)? {
             Sent::Blocked(blocked) => return Ok(blocked),
             Sent::All { next, .. } => next,
         };

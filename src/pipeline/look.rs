@@ -157,6 +157,7 @@ impl Pipeline {
     fn take_in_other_content(&mut self, found: Found) -> Result<(), Fatal> {
         tracing::error!(segment = found.name.log(), "a known segment id has come with other content: it is read from its start");
         self.status.note_error(format!("{} has come with other content than before", found.name.log()));
+        self.tables.history_mut().forget_segment(found.key.id);
         let next = self.inventory.rekey(found.key, &self.ledger)?;
         self.take_in(next)
     }

@@ -15,6 +15,7 @@
 //!
 //! | what | what we do | what moves |
 //! |---|---|---|
+//! | a change of the schema in the log | take it into the history, send it as events | the watermark, once they arrived |
 //! | a table or column that is not known | ask for a newer schema, wait `schema.wait`, then park the entry | the watermark, once it is parked |
 //! | a mutation that cannot be decoded, an event the other side refuses | park it | the same |
 //! | a range that cannot be read | note it, go on behind it, keep the whole file | the watermark |
@@ -50,8 +51,9 @@ pub use ship::Shipper;
 pub use tables::{Exchange, Tables};
 
 use crate::cdc_raw::{Finished, Folders, Inventory, Watch};
-use crate::checkpoint::{Ledger, SegmentKey, SegmentState, UnixMillis, room};
+use crate::checkpoint::{Ledger, LedgerError, SegmentKey, SegmentState, StoreError, UnixMillis, room};
 use crate::config;
+use crate::history::History;
 use crate::keystore::Keystore;
 use crate::progress::DeliveredTo;
 use crate::telemetry::{Metrics, SharedStatus};
@@ -72,6 +74,8 @@ use tail::Tail;
 const SAVE_INTERVAL: Duration = Duration::from_millis(100);
 /// How often records that are old enough go.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
+/// How much longer than a sync takes what the node says of the schema waits for the log.
+const SETTLE_MARGIN: Duration = Duration::from_secs(5);
 /// How long a stop waits for what is in flight.
 const STOP_WAIT: Duration = Duration::from_secs(4);
 
@@ -158,6 +162,10 @@ pub struct Pipeline {
     /// Whether bytes were found lost in this run.
     lost: bool,
     delivered: u64,
+    /// How long what the node writes can stay unseen.
+    settle_after: Duration,
+    /// The version of the schema history that is in the ledger.
+    history_kept: u64,
 }
 
 #[derive(Debug)]
@@ -188,6 +196,7 @@ impl Pipeline {
         let (wake, woken) = sync_channel(1);
         let watch = (!parts.clock.is_manual()).then(|| Watch::start(&parts.folders.cdc_raw, wake));
         let finished = parts.folders.finished;
+        let settle_after = parts.folders.sync_period + SETTLE_MARGIN;
         let (inventory, found) = Inventory::open(parts.folders, &parts.ledger)?;
         let mut pipeline = Pipeline {
             settings,
@@ -221,6 +230,8 @@ impl Pipeline {
             spool_limit: parts.spool_limit,
             lost: false,
             delivered: 0,
+            settle_after,
+            history_kept: 0,
         };
         pipeline.name_unacknowledged();
         for found in found {
@@ -277,6 +288,9 @@ impl Pipeline {
         }
         let pass = self.read()?;
         self.read_all = pass == Pass::Complete;
+        if self.read_all {
+            self.tables.read_all(self.schedule.now, self.settle_after);
+        }
         self.arrivals(self.wait_after(pass))?;
         self.save_if_due()?;
         self.finish()?;
@@ -406,6 +420,31 @@ impl Pipeline {
         Ok(self.full_disk.is_none())
     }
 
+    /// What the log told of the schema goes into the ledger with, or before, the checkpoint that covers the entry that told it: when a
+    /// segment is gone nobody could read it again.
+    fn keep_history(&mut self) -> Result<(), Fatal> {
+        let version = self.tables.version();
+        if !self.tables.is_kept() || version == self.history_kept {
+            return Ok(());
+        }
+        if let Some((oldest, _)) = self.ledger.live().next() {
+            self.tables.history_mut().prune(oldest.id);
+        }
+        let text = self
+            .tables
+            .history()
+            .to_json()
+            .map_err(|source| LedgerError::Store(StoreError::Encode { what: "the schema history".into(), source }))?;
+        self.ledger.set_meta(META_HISTORY, text.into());
+        self.history_kept = version;
+        Ok(())
+    }
+
+    /// What is known of the schema.
+    pub fn history(&self) -> &History {
+        self.tables.history()
+    }
+
     fn prune_if_due(&mut self) -> Result<(), Fatal> {
         if self.schedule.now < self.schedule.next_prune {
             return Ok(());
@@ -432,6 +471,7 @@ impl Pipeline {
             return Ok(());
         }
         self.schedule.last_save = self.schedule.now;
+        self.keep_history()?;
         let Some(shipper) = &mut self.shipper else { return Ok(self.ledger.save()?) };
         let progress = shipper.window.take_progress();
         for (segment, to) in &progress.segments {
@@ -453,6 +493,8 @@ impl Pipeline {
 
 /// Meta value: events that arrived in all runs.
 const META_EVENTS: &str = "events";
+/// Meta value: the schema history, as one text ([`History::to_json`]).
+pub const META_HISTORY: &str = "schema_history";
 /// Meta value: what the sink asked to be remembered.
 pub const META_SINK: &str = "sink";
 

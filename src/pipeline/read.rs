@@ -109,7 +109,7 @@ impl Pipeline {
         if self.keyring.is_waiting(self.schedule.now) {
             return true;
         }
-        if self.tables.catalog().is_none() {
+        if !self.tables.is_known() {
             self.obstacle = Some("waiting for the schema".into());
             return true;
         }

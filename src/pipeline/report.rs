@@ -114,7 +114,7 @@ impl Pipeline {
         if let Some(obstacle) = self.full_disk.as_ref().or(self.folder_obstacle.as_ref()) {
             return Err(obstacle.clone());
         }
-        if self.tables.catalog().is_none() {
+        if !self.tables.is_known() {
             return Err("waiting for the schema (schema.cql.contact_points)".into());
         }
         let Some(shipper) = &self.shipper else {

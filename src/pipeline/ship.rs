@@ -6,7 +6,7 @@ use crate::event::{self, ChangeEvent, Operation, ProjectError};
 use crate::mutation::Mutation;
 use crate::position::CommitLogPosition;
 use crate::progress::{EventPlace, Ticket, Window};
-use crate::schema::{Catalog, TableKind, TableMetadata};
+use crate::schema::{Catalog, SchemaChange, TableKind, TableMetadata};
 use crate::sink::{DeliveryFailure, DeliveryReport, SendError, Sink, SinkError};
 use crate::telemetry::Metrics;
 use std::collections::{HashMap, HashSet};
@@ -15,6 +15,15 @@ use std::time::Duration;
 
 /// Where an event stands: what a refusal is remembered by across a rewind.
 pub type EventKey = (CommitLogPosition, u32);
+
+/// What an entry has to say.
+#[derive(Debug)]
+pub enum Cargo<'a> {
+    /// Changes of data.
+    Mutation(&'a Mutation<'a>),
+    /// Changes of the schema. An entry with those has no data that is published, so its ordinals are theirs.
+    Changes(&'a [SchemaChange]),
+}
 
 /// What has become of the events of a mutation.
 #[derive(Debug)]
@@ -81,7 +90,8 @@ struct InFlight {
     key: EventKey,
     keyspace: String,
     table: String,
-    operation: Operation,
+    /// None of a change of the schema.
+    operation: Option<Operation>,
     bytes: u64,
 }
 
@@ -102,11 +112,52 @@ impl Shipper {
         }
     }
 
-    /// Hands over the events of `mutation` from ordinal `from` on. `ts_ms` is the time of the events, or theirs if `None`.
+    /// Hands over the events of an entry from ordinal `from` on. `ts_ms` is the time of the events, or theirs if `None`.
     ///
     /// # Errors
     /// [`ProjectError`]: the mutation cannot be taken apart into events.
     pub fn ship(
+        &mut self,
+        at: CommitLogPosition,
+        file: &str,
+        cargo: &Cargo<'_>,
+        from: u32,
+        ts_ms: Option<i64>,
+    ) -> Result<Shipped, ProjectError> {
+        match cargo {
+            Cargo::Mutation(mutation) => self.mutation(at, file, mutation, from, ts_ms),
+            Cargo::Changes(changes) => Ok(self.changes(at, file, changes, from, ts_ms)),
+        }
+    }
+
+    /// Whether changes of the schema are published.
+    pub fn publishes_changes(&self, changes: &[SchemaChange]) -> bool {
+        !changes.is_empty() && self.envelope.has_schema_topic()
+    }
+
+    fn changes(&mut self, at: CommitLogPosition, file: &str, changes: &[SchemaChange], from: u32, ts_ms: Option<i64>) -> Shipped {
+        for (ordinal, change) in (0..).zip(changes) {
+            let key = (at, ordinal);
+            if ordinal < from || self.parked.contains(&key) {
+                continue;
+            }
+            let ts_ms = ts_ms.unwrap_or(change.ts.div_euclid(1000));
+            let Some(record) = self.envelope.encode_change(change, at, ordinal, file, ts_ms) else { continue };
+            let flight = InFlight {
+                key,
+                keyspace: change.keyspace.clone(),
+                table: change.table.clone().unwrap_or_default(),
+                operation: None,
+                bytes: record_bytes(&record),
+            };
+            if let Some(stopped) = self.record(&record, flight) {
+                return stopped;
+            }
+        }
+        Shipped::Done { published: true, events: u32::try_from(changes.len()).unwrap_or(u32::MAX) }
+    }
+
+    fn mutation(
         &mut self,
         at: CommitLogPosition,
         file: &str,
@@ -166,25 +217,32 @@ impl Shipper {
         if let Some(reason) = self.refused.get(&key) {
             return Some(Shipped::Refused { ordinal: event.ordinal, reason: reason.clone() });
         }
-        let blocked = |why| Some(Shipped::Blocked { ordinal: event.ordinal, why });
         let record = self.envelope.encode(event, file, ts_ms.unwrap_or(event.timestamp.0.div_euclid(1000)));
-        let bytes = record_bytes(&record);
+        let (table, bytes) = (event.update.table, record_bytes(&record));
+        let operation = Some(event.change.operation());
+        let flight = InFlight { key, keyspace: table.keyspace.clone(), table: table.name.clone(), operation, bytes };
+        self.record(&record, flight)
+    }
+
+    /// Hands over one record; `None` if it is in the sink's hands.
+    fn record(&mut self, record: &Record, flight: InFlight) -> Option<Shipped> {
+        let ((at, ordinal), bytes) = (flight.key, flight.bytes);
+        if let Some(reason) = self.refused.get(&flight.key) {
+            return Some(Shipped::Refused { ordinal, reason: reason.clone() });
+        }
+        let blocked = |why| Some(Shipped::Blocked { ordinal, why });
         if !self.window.has_room(bytes) {
             return blocked(Blocked::Full);
         }
         let ticket = self.window.next_ticket();
-        match self.sink.send(&record, ticket) {
+        match self.sink.send(record, ticket) {
             Ok(()) => {}
             Err(SendError::Full) => return blocked(Blocked::Full),
             Err(SendError::UnknownTopic(topic)) => return blocked(Blocked::UnknownTopic(topic)),
             Err(SendError::Unauthorized(reason)) => return blocked(Blocked::Unauthorized(reason)),
-            Err(SendError::Refused(reason)) => return Some(Shipped::Refused { ordinal: event.ordinal, reason }),
+            Err(SendError::Refused(reason)) => return Some(Shipped::Refused { ordinal, reason }),
         }
-        let place = EventPlace { segment: event.at.segment, position: event.at.position, ordinal: event.ordinal, bytes };
-        self.window.issue(place);
-        let table = event.update.table;
-        let flight =
-            InFlight { key, keyspace: table.keyspace.clone(), table: table.name.clone(), operation: event.change.operation(), bytes };
+        self.window.issue(EventPlace { segment: at.segment, position: at.position, ordinal, bytes });
         self.in_flight.insert(ticket, flight);
         None
     }
@@ -222,7 +280,9 @@ impl Shipper {
                 arrivals.delivered += 1;
                 self.arrived += 1;
                 self.window.acknowledge(report.ticket);
-                self.metrics.event(&flight.keyspace, &flight.table, flight.operation.letter(), flight.bytes);
+                if let Some(operation) = flight.operation {
+                    self.metrics.event(&flight.keyspace, &flight.table, operation.letter(), flight.bytes);
+                }
             }
             Err(failure) => {
                 if let DeliveryFailure::Refused(reason) = &failure {

@@ -43,7 +43,7 @@ pub(super) fn catalog() -> &'static Catalog {
 ///
 /// A column that one release has and another has dropped is not dropped here: cells of it can only come from
 /// the release that has it.
-fn union(older: &TableMetadata, newer: &TableMetadata) -> TableMetadata {
+pub(super) fn union(older: &TableMetadata, newer: &TableMetadata) -> TableMetadata {
     let mut table = older.clone();
     add_missing(&mut table.statics, &newer.statics);
     add_missing(&mut table.regulars, &newer.regulars);

@@ -1,6 +1,6 @@
 //! The tables known at a moment, by id and by name.
 
-use super::{LoadedSchema, TableId, TableMetadata, builtin};
+use super::{LoadedSchema, SchemaVersion, TableId, TableMetadata, builtin};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -53,10 +53,16 @@ impl Catalog {
 
     /// Adds a table, replacing what was known under its id. Its name means it from now on; another table of that name stays known by its
     /// id.
-    pub fn insert(&mut self, table: TableMetadata) {
+    pub fn insert(&mut self, mut table: TableMetadata) {
+        table.version = SchemaVersion::of(&table);
+        self.insert_as_it_is(Arc::new(table));
+    }
+
+    /// As [`Catalog::insert`], of a table that has its version.
+    pub fn insert_as_it_is(&mut self, table: Arc<TableMetadata>) {
         self.remove(table.id);
         self.names.entry(table.keyspace.clone()).or_default().insert(table.name.clone(), table.id);
-        self.tables.insert(table.id, Arc::new(table));
+        self.tables.insert(table.id, table);
     }
 
     /// Forgets a table and returns it; none if it was not known. Its name then means no table.

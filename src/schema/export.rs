@@ -18,8 +18,17 @@ impl SchemaRows {
         for table in tables {
             let (keyspace_name, table_name) = (table.keyspace.clone(), table.name.clone());
             match table.kind {
-                TableKind::Table => rows.tables.push(TableRow { keyspace_name, table_name, id: Some(table.id.0), cdc: Some(table.cdc) }),
-                TableKind::View => rows.views.push(ViewRow { keyspace_name, view_name: table_name, id: Some(table.id.0) }),
+                TableKind::Table => {
+                    rows.tables.push(TableRow { keyspace_name, table_name, id: Some(table.id.0), cdc: Some(table.cdc), flags: None });
+                }
+                TableKind::View => rows.views.push(ViewRow {
+                    keyspace_name,
+                    view_name: table_name,
+                    id: Some(table.id.0),
+                    base_table_name: None,
+                    where_clause: None,
+                    include_all_columns: None,
+                }),
             }
             for column in table.columns() {
                 rows.columns.push(column_row(table, column));
@@ -69,7 +78,7 @@ fn column_row(table: &TableMetadata, column: &ColumnMetadata) -> ColumnRow {
 }
 
 /// The user-defined types in a type, by keyspace and name.
-fn collect_types<'a>(cql_type: &'a CqlType, types: &mut BTreeMap<(&'a str, &'a str), TypeRow>) {
+pub(super) fn collect_types<'a>(cql_type: &'a CqlType, types: &mut BTreeMap<(&'a str, &'a str), TypeRow>) {
     match cql_type {
         CqlType::List(inner) | CqlType::Set(inner) | CqlType::Vector(inner, _) | CqlType::Frozen(inner) => collect_types(inner, types),
         CqlType::Map(key, value) => [key, value].into_iter().for_each(|inner| collect_types(inner, types)),

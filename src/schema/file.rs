@@ -42,9 +42,16 @@ pub enum SchemaFileError {
 /// [`SchemaFileError`], with the line. Definitions that are well formed and yet make no sense (an unknown type, a
 /// gap in a key) are no error but [`LoadedSchema::problems`].
 pub fn load(text: &str) -> Result<LoadedSchema, SchemaFileError> {
+    Ok(LoadedSchema::from(&rows(text)?))
+}
+
+/// The rows of `system_schema` that a schema file of either form stands for.
+///
+/// # Errors
+/// [`SchemaFileError`], with the line.
+pub fn rows(text: &str) -> Result<SchemaRows, SchemaFileError> {
     let text = text.trim_start_matches('\u{feff}');
-    let rows = if text.trim_start().starts_with('{') { serde_json::from_str(text)? } else { cql_file::rows(text)? };
-    Ok(LoadedSchema::from(&rows))
+    if text.trim_start().starts_with('{') { Ok(serde_json::from_str(text)?) } else { cql_file::rows(text) }
 }
 
 impl From<&SchemaRows> for LoadedSchema {

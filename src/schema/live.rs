@@ -299,6 +299,7 @@ impl AddressTranslator for ToContactPoint {
 
 async fn read_rows(session: &Session) -> Result<SchemaRows, ContactPointFailure> {
     Ok(SchemaRows {
+        keyspaces: select("system_schema.keyspaces", "*", session).await?,
         tables: select("system_schema.tables", "*", session).await?,
         columns: select("system_schema.columns", "*", session).await?,
         views: select("system_schema.views", "*", session).await?,

@@ -9,6 +9,7 @@
 
 mod builtin;
 mod catalog;
+mod change;
 mod compact;
 mod cql_file;
 mod cursor;
@@ -22,14 +23,18 @@ mod rows;
 mod script;
 mod statement;
 mod table;
+mod to_cql;
 mod token;
 mod user_types;
+mod version;
 
 pub use catalog::Catalog;
+pub use change::{SchemaChange, definition};
 pub use file::{LoadedSchema, SchemaFileError};
 pub use resolve::{DefinitionError, DefinitionProblem, Resolved, TableWithoutId};
-pub use rows::{ColumnRow, DroppedColumnRow, SchemaRows, TableRow, TypeRow, ViewRow};
+pub use rows::{ColumnRow, DroppedColumnRow, KeyspaceRow, SchemaRows, TableRow, TypeRow, ViewRow};
 pub use table::{ColumnKind, ColumnMetadata, DroppedColumn, TableId, TableKind, TableMetadata};
+pub use version::SchemaVersion;
 
 #[cfg(test)]
 mod file_test;

@@ -4,7 +4,7 @@
 
 use super::rows::{ColumnRow, DroppedColumnRow, SchemaRows};
 use super::user_types::UserTypes;
-use super::{Catalog, ColumnKind, ColumnMetadata, DroppedColumn, TableId, TableKind, TableMetadata};
+use super::{Catalog, ColumnKind, ColumnMetadata, DroppedColumn, SchemaVersion, TableId, TableKind, TableMetadata};
 use crate::cql::{TypeNameError, parse_type};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use thiserror::Error;
@@ -164,6 +164,7 @@ fn empty_table(keyspace: &str, name: &str, id: Option<Uuid>, kind: TableKind, cd
         statics: Vec::new(),
         regulars: Vec::new(),
         dropped: BTreeMap::new(),
+        version: SchemaVersion::default(),
     }
 }
 

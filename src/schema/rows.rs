@@ -1,7 +1,7 @@
 //! The rows of `system_schema` that make a catalog: as JSON, from a node, or out of the log.
 //!
 //! ```text
-//! {"tables": […], "views": […], "columns": […], "dropped_columns": […], "types": […]}
+//! {"keyspaces": […], "tables": […], "views": […], "columns": […], "dropped_columns": […], "types": […]}
 //! ```
 //!
 //! Each row is as `SELECT JSON *` prints it. Members and columns that are not named here are ignored, and
@@ -11,11 +11,15 @@
 
 use super::dropped_time;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// The rows of the tables of `system_schema` that say how bytes are to be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SchemaRows {
+    /// Rows of `system_schema.keyspaces`; nothing is decoded with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keyspaces: Vec<KeyspaceRow>,
     /// Rows of `system_schema.tables`.
     pub tables: Vec<TableRow>,
     /// Rows of `system_schema.columns`.
@@ -31,6 +35,19 @@ pub struct SchemaRows {
     pub types: Vec<TypeRow>,
 }
 
+/// A row of `system_schema.keyspaces` (`SchemaKeyspace.addKeyspaceToSchemaMutation`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyspaceRow {
+    /// The keyspace.
+    pub keyspace_name: String,
+    /// Whether its writes go through the commit log.
+    #[serde(default)]
+    pub durable_writes: Option<bool>,
+    /// The replication strategy: `class`, and its options.
+    #[serde(default)]
+    pub replication: BTreeMap<String, String>,
+}
+
 /// A row of `system_schema.tables` (`SchemaKeyspace.addTableToSchemaMutation`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableRow {
@@ -44,6 +61,9 @@ pub struct TableRow {
     /// The `cdc` option. Missing means false: only nodes with `cdc_enabled` write it.
     #[serde(default)]
     pub cdc: Option<bool>,
+    /// `compound`, `dense`, `super`, `counter`: without `compound`, or with one of the next two, it is a COMPACT STORAGE table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flags: Option<Vec<String>>,
 }
 
 /// A row of `system_schema.views`.
@@ -56,6 +76,15 @@ pub struct ViewRow {
     /// Its id.
     #[serde(default, with = "uuid_text")]
     pub id: Option<Uuid>,
+    /// The table that it is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_table_name: Option<String>,
+    /// Which rows are in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub where_clause: Option<String>,
+    /// Whether it was made with `SELECT *`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub include_all_columns: Option<bool>,
 }
 
 /// A row of `system_schema.columns` (`SchemaKeyspace.addColumnToSchemaMutation`).

@@ -173,13 +173,20 @@ impl Script {
         for (key, table) in &mut self.tables {
             reveal_hidden_columns(table);
             let (keyspace_name, table_name) = key.clone();
-            rows.tables.push(TableRow { keyspace_name, table_name, id: id_of(key, table.id), cdc: Some(table.cdc) });
+            rows.tables.push(TableRow { keyspace_name, table_name, id: id_of(key, table.id), cdc: Some(table.cdc), flags: None });
             rows.columns.extend(table.columns.iter().map(|column| column_row(key, column, &table.key, &table.descending)));
             rows.dropped_columns.extend(table.dropped.iter().map(|(column, ms)| dropped_row(key, column, *ms)));
         }
         for (key, view) in &self.views {
             let (keyspace_name, view_name) = key.clone();
-            rows.views.push(ViewRow { keyspace_name, view_name, id: id_of(key, view.view.options.id) });
+            rows.views.push(ViewRow {
+                keyspace_name,
+                view_name,
+                id: id_of(key, view.view.options.id),
+                base_table_name: Some(view.base.1.clone()),
+                where_clause: None,
+                include_all_columns: None,
+            });
             let base = self.tables.iter().find(|(of, _)| *of == view.base);
             let columns = base.iter().flat_map(|(_, table)| view.columns(table));
             rows.columns.extend(columns.map(|column| column_row(key, column, &view.view.key, &view.view.options.descending)));

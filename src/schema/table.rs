@@ -1,5 +1,7 @@
 //! One table: its id, its columns, its flags (`TableMetadata`, `ColumnMetadata`).
 
+use super::SchemaVersion;
+use super::builtin::union;
 use crate::cql::CqlType;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,6 +35,8 @@ pub struct TableMetadata {
     pub regulars: Vec<ColumnMetadata>,
     /// Columns that were dropped, by name. A column that was added again is here *and* among the others.
     pub dropped: BTreeMap<String, DroppedColumn>,
+    /// What the definition comes to; [`super::Catalog::insert`] sees to it.
+    pub version: SchemaVersion,
 }
 
 /// What kind of table (`TableMetadata.Kind`).
@@ -98,6 +102,11 @@ impl TableMetadata {
     /// Whether changes of this table are published: it says `cdc = true`, is no view and no system table.
     pub fn is_published(&self) -> bool {
         self.cdc && self.kind == TableKind::Table && !self.is_system()
+    }
+
+    /// The same table with the columns besides that `newer` has: what it has itself stays as it is.
+    pub fn with_columns_of(&self, newer: &TableMetadata) -> TableMetadata {
+        union(self, newer)
     }
 
     /// Every column in the order of events: partition key, clustering, regular by name, static by name.

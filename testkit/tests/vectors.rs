@@ -38,6 +38,7 @@ fn catalog() -> Catalog {
             regular("vec", CqlType::Vector(CqlType::Float.into(), 2)),
         ],
         dropped: Default::default(),
+        version: Default::default(),
     });
     catalog
 }

@@ -105,7 +105,7 @@ fn a_schema_file_that_is_none_is_named_with_its_line() {
 
 #[test]
 fn a_table_of_the_schema_file_without_an_id_is_named_and_its_mutations_are_parked() {
-    let place = Place::new();
+    let place = Place::new().with("schema", "{ file: @/schema.cql, log: false }");
     let schema = fs::read_to_string(place.path("schema.cql")).expect("text");
     fs::write(place.path("schema.cql"), schema.replace("WITH ID = 6f78fbd0-e6a8-11f1-b4b3-d375b5977eb1\n    AND", "WITH")).expect("a file");
 

@@ -175,7 +175,7 @@ fn a_marker_that_points_past_its_section_is_named_and_costs_no_entry() {
 
 #[test]
 fn an_unknown_table_is_named_once_and_its_mutations_are_parked() {
-    let place = Place::new();
+    let place = Place::new().with("schema", "{ file: @/schema.cql, log: false }");
     let schema = fs::read_to_string(place.path("schema.cql")).expect("text");
     fs::write(place.path("schema.cql"), schema.replace(OUTBOX, "00000000-e6a8-11f1-b4b3-d375b5977eb1")).expect("a file");
     let segment = place.path(SEGMENT);

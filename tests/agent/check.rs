@@ -87,7 +87,9 @@ fn check_without_any_schema_says_what_would_come_of_it() {
     let check = Place::new().with("schema", "{}").check();
 
     assert_eq!(check.code, Some(0));
-    assert!(check.out.contains("note  tables: neither schema.cql.contact_points nor schema.file is set: every mutation will be parked"));
+    assert!(check.out.contains(
+        "note  tables: neither schema.cql.contact_points nor schema.file is set: only tables that the log itself creates are known"
+    ));
 }
 
 #[test]

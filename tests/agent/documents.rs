@@ -23,7 +23,8 @@ fn blocks(document: &str, language: &str) -> Vec<String> {
 
 /// The events of a set by their ids.
 fn replayed(schema: &Path, segments: &Path) -> BTreeMap<String, Value> {
-    let place = Place::new().with("sink", "{ stdout: {} }").with("schema", &format!("{{ file: {} }}", schema.display()));
+    let place = Place::new().with("sink", "{ stdout: {} }").with("topics", "{ prefix: shop }");
+    let place = place.with("schema", &format!("{{ file: {} }}", schema.display()));
     let events = lines(&place.run("replay", &[&segments.display().to_string()]).out);
     events.into_iter().map(|event| (event["value"]["ringtail"]["id"].as_str().expect("an id").to_owned(), event)).collect()
 }
@@ -66,7 +67,7 @@ fn every_example_of_an_event_is_real() {
         kinds.insert(event["value"]["ringtail"]["kind"].as_str().expect("a kind").to_owned());
     }
 
-    let all = ["partition_delete", "range_delete", "row", "row_delete", "static"];
+    let all = ["partition_delete", "range_delete", "row", "row_delete", "schema", "static"];
     assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), all, "each kind has an example");
 }
 

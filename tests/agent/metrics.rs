@@ -146,7 +146,7 @@ fn what_is_damaged(seen: &mut Seen) {
 
 fn what_is_left_out(seen: &mut Seen) {
     let schema = |from: &str, to: &str| {
-        let place = Place::new();
+        let place = Place::new().with("schema", "{ file: @/schema.cql, log: false }");
         let text = fs::read_to_string(place.path("schema.cql")).expect("text");
         fs::write(place.path("schema.cql"), text.replace(from, to)).expect("a file");
         place

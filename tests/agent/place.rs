@@ -65,7 +65,7 @@ impl Place {
             ("state", format!("{{ dir: {} }}", path("state"))),
             ("schema", format!("{{ file: {} }}", path("schema.cql"))),
             ("sink", format!("{{ file: {{ path: {} }} }}", path("events.jsonl"))),
-            ("topics", "{ prefix: shop }".into()),
+            ("topics", "{ prefix: shop, schema: null }".into()),
             ("http", "{ listen: \"127.0.0.1:0\" }".into()),
             ("log", "{ format: text }".into()),
         ];

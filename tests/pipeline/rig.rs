@@ -5,7 +5,8 @@ use crate::support::node::{Content, Node, Step};
 use ringtail::cdc_raw::{Finished, Folders};
 use ringtail::checkpoint::{CheckpointStore, Ledger, MemoryStore, SegmentKey, SegmentRecord};
 use ringtail::config::{Breaker, TableFilter, TablePattern};
-use ringtail::pipeline::{Clock, Exchange, Fatal, Parts, Pipeline, Settings, Shipper, Tables};
+use ringtail::history::History;
+use ringtail::pipeline::{Clock, Exchange, Fatal, META_HISTORY, Parts, Pipeline, Settings, Shipper, Tables};
 use ringtail::progress::{Limits, Ticket, Window};
 use ringtail::schema::Catalog;
 use ringtail::sink::faults::Faults;
@@ -36,6 +37,8 @@ pub struct Setup {
     pub parked_limit: u64,
     /// Whether somebody answers wishes for a newer schema, and how long one is waited for.
     pub schema: (bool, Duration),
+    /// Whether the log's schema mutations count, and are sent.
+    pub log: bool,
     /// What a look at the clock takes: how much is read in one turn.
     pub look: Duration,
     /// `source.rescan`.
@@ -54,6 +57,7 @@ impl Default for Setup {
             finished: Finished::Delete,
             parked_limit: 1 << 30,
             schema: (false, Duration::from_secs(10)),
+            log: false,
             look: Duration::from_micros(100),
             rescan: Duration::ZERO,
             halt_on_damage: false,
@@ -144,12 +148,13 @@ impl Rig {
             sync_period: Duration::from_secs(10),
         };
         self.status = SharedStatus::new("test");
+        let tables = Tables::new(self.exchange.clone(), live, wait);
         let parts = Parts {
             ledger,
             folders,
             parked: (self.folder("parked"), self.setup.parked_limit),
             spool_limit: 1 << 40,
-            tables: Tables::new(self.exchange.clone(), live, wait),
+            tables: if self.setup.log { self.with_history(tables, live) } else { tables },
             keystore: None,
             metrics: self.metrics.clone(),
             status: self.status.clone(),
@@ -166,11 +171,20 @@ impl Rig {
         self.pipeline = Some(Pipeline::new(settings, parts).expect("a readable spool"));
     }
 
+    /// What a former run has kept of the schema.
+    fn with_history(&self, tables: Tables, live: bool) -> Tables {
+        let meta = self.store.meta().expect("readable");
+        let kept = meta.get(META_HISTORY).map(|kept| kept.as_str().expect("a text"));
+        let history = kept.map_or(History::new(true), |text| History::from_json(text, true).expect("a history"));
+        tables.with_history(history, kept.is_some() || !live)
+    }
+
     /// Now it is known who the node is.
     pub fn begin(&mut self) {
         let every = TableFilter { include: vec![TablePattern::parse("*.*").expect("a pattern")], exclude: Vec::new() };
         let window = Window::new(Limits::events(self.setup.window));
-        let shipper = Shipper::new(Box::new(self.sink.clone()), window, expected::envelope(), every, self.metrics.clone());
+        let envelope = expected::envelope_with(self.setup.log.then_some("shop.schema"));
+        let shipper = Shipper::new(Box::new(self.sink.clone()), window, envelope, every, self.metrics.clone());
         self.pipeline.as_mut().expect("a loop").begin(shipper).expect("a ledger that can be saved");
     }
 

@@ -17,6 +17,11 @@ pub const NODE: &str = "n1";
 
 /// The envelope that the agent under test is configured with.
 pub fn envelope() -> Envelope {
+    envelope_with(None)
+}
+
+/// The same, with a topic for changes of the schema.
+pub fn envelope_with(schema_topic: Option<&str>) -> Envelope {
     Envelope::new(EnvelopeSettings {
         node: NODE.into(),
         prefix: PREFIX.to_owned(),
@@ -24,6 +29,7 @@ pub fn envelope() -> Envelope {
         cluster: String::new(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         partition_by: PartitionBy::PartitionKey,
+        schema_topic: schema_topic.map(Into::into),
     })
 }
 

@@ -76,6 +76,7 @@ impl Compared {
             cluster: setting("cluster"),
             version: setting("version"),
             partition_by: PartitionBy::PartitionKey,
+            schema_topic: None,
         });
         let projection = project(at, &mutation).unwrap();
 

@@ -26,7 +26,7 @@ fn a_deleted_row_lists_its_regular_columns_but_not_the_static_ones() {
             "total":{"value":null,"deletion_ts":1760000000100000,"set":true},
             "s":null,"_range_start":null,"_range_end":null},
             "ringtail":{"v":1,"id":"n1/1759999999000/4711/0","kind":"row_delete","n":0,"of":1,
-            "table_id":"00000000-0000-0000-0000-000000001234",
+            "table_id":"00000000-0000-0000-0000-000000001234","schema":"0000000000000000",
             "deletion":{"ts":1760000000100000,"deleted":1760000000}}}"#,
     );
     assert_eq!(events, [(r#"{"p":7,"c":1}"#.into(), expected)]);
@@ -76,7 +76,7 @@ fn a_deleted_partition_deletes_every_column_but_its_key() {
             "total":{"value":null,"deletion_ts":1760000000100000,"set":true},
             "s":{"value":null,"deletion_ts":1760000000100000,"set":true},"_range_start":null,"_range_end":null},
             "ringtail":{"v":1,"id":"n1/1759999999000/4711/0","kind":"partition_delete","n":0,"of":1,
-            "table_id":"00000000-0000-0000-0000-000000001234",
+            "table_id":"00000000-0000-0000-0000-000000001234","schema":"0000000000000000",
             "deletion":{"ts":1760000000100000,"deleted":1760000000}}}"#,
     );
     assert_eq!(events.len(), 1);
@@ -98,7 +98,7 @@ fn a_deleted_range_has_both_forms() {
             "_range_end":{"method":"EXCL_END_BOUND","values":[{"name":"c","value":"5",
             "type":"org.apache.cassandra.db.marshal.ReversedType(org.apache.cassandra.db.marshal.Int32Type)"}]}},
             "ringtail":{"v":1,"id":"n1/1759999999000/4711/0","kind":"range_delete","n":0,"of":1,
-            "table_id":"00000000-0000-0000-0000-000000001234",
+            "table_id":"00000000-0000-0000-0000-000000001234","schema":"0000000000000000",
             "deletion":{"ts":1760000000100000,"deleted":1760000000},
             "range":{"start":{"kind":"INCL_START_BOUND","values":{"c":9}},"end":{"kind":"EXCL_END_BOUND","values":{"c":5}}}}}"#,
     );

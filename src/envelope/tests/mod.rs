@@ -22,6 +22,7 @@ fn envelope() -> Envelope {
         cluster: "c1".into(),
         version: "1.2.3".into(),
         partition_by: PartitionBy::PartitionKey,
+        schema_topic: None,
     })
 }
 

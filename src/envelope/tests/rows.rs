@@ -44,7 +44,7 @@ fn an_insert_is_the_example_of_the_documents() {
             "total":{"value":"9.50","deletion_ts":1760000060000000,"set":true,"ts":1760000000100000,"ttl":60,"expires":1760000060},
             "untouched":null,"_range_start":null,"_range_end":null},
             "ringtail":{"v":1,"id":"n1/1759999999000/4711/0","kind":"row","n":0,"of":1,
-            "table_id":"00000000-0000-0000-0000-000000001234",
+            "table_id":"00000000-0000-0000-0000-000000001234","schema":"0000000000000000",
             "liveness":{"ts":1760000000100000,"ttl":60,"expires":1760000060}}}"#,
     );
     assert_eq!(events, [(r#"{"p":7,"c":1}"#.into(), expected)]);
@@ -61,7 +61,7 @@ fn an_update_has_no_liveness() {
         ringtail(&value),
         lines(
             r#"{"v":1,"id":"n1/1759999999000/4711/0","kind":"row","n":0,"of":1,
-                "table_id":"00000000-0000-0000-0000-000000001234"}"#
+                "table_id":"00000000-0000-0000-0000-000000001234","schema":"0000000000000000"}"#
         )
     );
 }
@@ -81,7 +81,7 @@ fn a_static_row_is_its_own_event_before_the_rows() {
         r#""after":{"p":{"value":7,"deletion_ts":null,"set":true},"c":null,"note":null,"tags":null,"total":null,
             "s":{"value":"x","deletion_ts":null,"set":true,"ts":1760000000100000},"_range_start":null,"_range_end":null},
             "ringtail":{"v":1,"id":"n1/1759999999000/4711/0","kind":"static","n":0,"of":1,
-            "table_id":"00000000-0000-0000-0000-000000001234"}}"#,
+            "table_id":"00000000-0000-0000-0000-000000001234","schema":"0000000000000000"}}"#,
     );
     assert_eq!(events.len(), 2);
     assert_eq!(events[0].0, r#"{"p":7,"c":null}"#);

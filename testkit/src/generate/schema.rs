@@ -39,6 +39,7 @@ pub fn table(u: &mut Unstructured<'_>, index: u128, key: &[CqlType]) -> Result<T
         statics: columns(u, ColumnKind::Static, static_count, column_type)?,
         regulars: columns(u, ColumnKind::Regular, regular_count, column_type)?,
         dropped: Default::default(),
+        version: Default::default(),
     };
     add_dropped(u, &mut table)?;
     Ok(table)
