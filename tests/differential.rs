@@ -5,7 +5,7 @@ mod support;
 
 use ringtail::commitlog::{Horizon, Item, SegmentReader};
 use ringtail::dump::{self, Filter, Lossless, Release};
-use ringtail::history::{BEGINNING, History, Source};
+use ringtail::history::{BEGINNING, History, Reading, Source};
 use ringtail::schema::{self, Catalog};
 use std::fs;
 use std::path::Path;
@@ -123,6 +123,28 @@ fn the_log_alone_gives_the_lines_that_the_schema_file_gives() {
     }
     println!("{as_of_too} of {equal:?}");
     assert!(equal.len() >= 40 && as_of_too >= 30, "only {as_of_too} of {equal:?}");
+}
+
+#[test]
+fn every_entry_is_decoded_as_of_its_write() {
+    for set in ["4.1.6/ddl", "5.0.9/ddl"] {
+        let fixture = Fixture::unpack(set);
+        let oracle = fs::read(fixture.file("oracle_as_of_write.jsonl")).expect("the oracle's lines");
+        let start = fs::read_to_string(fixture.file("schema_columns_start.json")).expect("a schema file");
+        let rows = schema::file::rows(&start).expect("a schema");
+        for with_file in [true, false] {
+            let mut history = History::new(true);
+            if with_file {
+                history.take(Source::File, &Reading::new(rows.resolve().catalog, rows.clone()), BEGINNING, true);
+            }
+            let (ours, _) = dump_with(&fixture, history);
+
+            let compared = oracle::compare(ours.as_slice(), oracle.as_slice());
+
+            let compared = compared.unwrap_or_else(|differences| panic!("{set}, with a file: {with_file}\n{}", differences.join("\n")));
+            assert!(compared.updates > 0, "{set}: nothing was compared");
+        }
+    }
 }
 
 #[test]

@@ -41,6 +41,7 @@ impl Default for EnvelopeSettings {
             cluster: String::new(),
             version: env!("CARGO_PKG_VERSION").into(),
             partition_by: PartitionBy::PartitionKey,
+            schema_topic: None,
         }
     }
 }
