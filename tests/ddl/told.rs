@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 /// A statement: the key of its record, and what it did (`create_table` and so on).
 pub type Told = (String, &'static str);
 
-/// What is wrong: a sentence per key under which not all statements were told, in their order, once each.
+/// What is wrong: a sentence per key under which not all statements were told, in their order, and for two tellings of one that differ.
+///
+/// More may be told than was made: a change of a type changes every table that uses it. Keyspace and type were made before the agent came.
 pub fn problems(made: &[Told], records: &[Seen]) -> Vec<String> {
     let mut problems = vec![];
     let mut expected: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -35,7 +37,11 @@ pub fn problems(made: &[Told], records: &[Seen]) -> Vec<String> {
     }
     for key in expected.keys().chain(found.keys().filter(|key| !expected.contains_key(*key))) {
         let [expected, found] = [&expected, &found].map(|map| map.get(key).cloned().unwrap_or_default());
-        if expected != found {
+        let mut told = found.iter();
+        let before_us = ["create_keyspace", "create_type"];
+        let is_told =
+            expected.iter().filter(|change| !before_us.contains(&change.as_str())).all(|change| told.any(|found| found == change));
+        if !is_told {
             problems.push(format!("{key}: made {expected:?}, told {found:?}"));
         }
     }

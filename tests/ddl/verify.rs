@@ -154,7 +154,8 @@ impl<'a> Checker<'a> {
         let position = log_position(&record.id).ok_or("the id is not node/segment/position/ordinal")?;
         let now = (record.partition, position, timestamp);
         // A key column that is renamed changes the record key, and that decides on the Kafka partition where there is no clustering.
-        let columns = if event.clustering.is_empty() && event.kind == "row" { key.to_string() } else { String::new() };
+        let unclustered = self.definitions(write).first().is_some_and(|definition| definition.clustering.is_empty());
+        let columns = if unclustered { key.to_string() } else { String::new() };
         let values: Vec<Value> = event.partition.iter().map(|cell| cell.json(&[])).collect();
         let incarnation = self.definitions(write).first().map(|definition| definition.incarnation);
         let partition = format!("{} {incarnation:?} {} {columns}", record.topic, Value::from(values));
