@@ -165,7 +165,10 @@ impl Agent {
             if self.pipeline.is_drained() {
                 break self.drained();
             }
-            if let Some(why) = self.pipeline.halted().filter(|_| args.drain) {
+            if self.pipeline.halted().is_some() && args.drain {
+                // What it says goes before: the last line is why.
+                self.pipeline.stop()?;
+                let why = self.pipeline.halted().unwrap_or_default();
                 break fail(Exit::Data, &anyhow!("{} events delivered; {why}", self.pipeline.delivered()));
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {

@@ -125,23 +125,30 @@ pub(super) struct Store {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Partition {
+    #[serde(with = "time", default = "time::never", skip_serializing_if = "time::is_never")]
     deleted_at: i64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ranges: Vec<(Range, i64)>,
     rows: Vec<(Key, Row)>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Row {
     /// When the row was deleted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    deleted_at: Option<i64>,
+    #[serde(with = "time", default = "time::never", skip_serializing_if = "time::is_never")]
+    deleted_at: i64,
     cells: BTreeMap<String, Cell>,
 }
 
 /// When a cell was written, and what; nothing is a deletion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Cell(i64, Option<Value>);
+struct Cell(#[serde(with = "time")] i64, Option<Value>);
+
+impl Default for Row {
+    fn default() -> Self {
+        Row { deleted_at: NEVER, cells: BTreeMap::new() }
+    }
+}
 
 impl Default for Partition {
     fn default() -> Self {
@@ -189,7 +196,7 @@ impl Store {
         if ts > partition.deletion_of(&at.key) {
             let row = partition.row(&at.key);
             row.forget(ts);
-            row.deleted_at = row.deleted_at.max(Some(ts));
+            row.deleted_at = row.deleted_at.max(ts);
         }
     }
 
@@ -281,8 +288,8 @@ impl Partition {
     /// When the row was deleted last, with its partition, a range or by itself.
     fn deletion_of(&self, key: &Key) -> i64 {
         let ranges = self.ranges.iter().filter(|(range, _)| range.covers(key)).map(|(_, ts)| *ts);
-        let row = self.find(key).ok().and_then(|index| self.rows.get(index)?.1.deleted_at);
-        ranges.chain(row).fold(self.deleted_at, i64::max)
+        let row = self.find(key).ok().and_then(|index| self.rows.get(index));
+        ranges.chain(row.map(|(_, row)| row.deleted_at)).fold(self.deleted_at, i64::max)
     }
 
     /// When anything was written to the row last.
@@ -296,11 +303,11 @@ impl Row {
     /// Drops what a deletion at `ts` takes.
     fn forget(&mut self, ts: i64) {
         self.cells.retain(|_, cell| cell.0 > ts);
-        self.deleted_at = self.deleted_at.filter(|at| *at > ts);
+        self.deleted_at = if self.deleted_at > ts { self.deleted_at } else { NEVER };
     }
 
     fn is_nothing(&self) -> bool {
-        self.cells.is_empty() && self.deleted_at.is_none()
+        self.cells.is_empty() && self.deleted_at == NEVER
     }
 
     fn view(&self) -> Option<View> {
@@ -341,6 +348,39 @@ fn serialized(value: &Value) -> Vec<u8> {
             let count = (members.len() as u32).to_be_bytes().to_vec();
             let members = members.iter().flat_map(|(name, value)| [framed(&Value::String(name.clone())), framed(value)]);
             [vec![count], members.collect()].concat().concat()
+        }
+    }
+}
+
+/// Times as JSON: a number, null for never, `"base"` for [`BASE`].
+mod time {
+    use super::{BASE, NEVER};
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use serde_json::Value;
+
+    pub(super) fn never() -> i64 {
+        NEVER
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    pub(super) fn is_never(time: &i64) -> bool {
+        *time == NEVER
+    }
+
+    pub(super) fn serialize<S: Serializer>(time: &i64, to: S) -> Result<S::Ok, S::Error> {
+        match *time {
+            NEVER => to.serialize_none(),
+            BASE => to.serialize_str("base"),
+            time => to.serialize_i64(time),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+        match Value::deserialize(from)? {
+            Value::Null => Ok(NEVER),
+            Value::String(text) if text == "base" => Ok(BASE),
+            time => time.as_i64().ok_or_else(|| D::Error::custom("expected a time in µs, null or \"base\"")),
         }
     }
 }

@@ -93,7 +93,11 @@ pub fn definition(table: &TableMetadata) -> String {
         json_string(dropped.column.kind.as_str(), &mut out);
         out.push_str(",\"type\":");
         json_string(&dropped.column.cql_type.to_string(), &mut out);
-        write!(out, ",\"ts\":{}}}", dropped.dropped_at_micros).ok();
+        match dropped.dropped_at_micros {
+            // Nobody knows when.
+            i64::MIN => out.push_str(",\"ts\":null}"),
+            ts => drop(write!(out, ",\"ts\":{ts}}}")),
+        }
     }
     out.push_str("]}");
     out

@@ -231,7 +231,11 @@ fn told_to_halt_at_damage_a_drain_ends_there_with_65_and_changes_nothing() {
 
     assert_eq!(ended.code, Some(65), "{}", ended.err);
     ended.says("reading has ended here (source.on_damage is halt): start with quarantine to go on behind it");
-    assert!(ended.err.lines().last().is_some_and(|line| line.starts_with("ringtail: ") && line.contains(" events delivered; entry ")));
+    assert!(
+        ended.err.lines().last().is_some_and(|line| line.starts_with("ringtail: ") && line.contains(" events delivered; entry ")),
+        "{}",
+        ended.err
+    );
     assert!(names(&place.cdc_raw()).contains(&SEGMENT.to_owned()));
     assert_eq!(place.kept("quarantine"), Vec::<String>::new());
 }
