@@ -184,8 +184,8 @@ fn every_write_comes_with_the_columns_that_its_table_had_whatever_becomes_of_the
     assert!(made >= statements, "only {made} DDL statements were made");
     assert_eq!(report.missing.len(), 0, "events are missing; see {}", agent.log.display());
     assert_eq!(report.problems.len(), 0, "see above and {}", agent.log.display());
-    // At a switch rather one event more than one fewer.
-    assert!(report.uncalled.len() < 10, "{} events of tables whose changes were not asked for", report.uncalled.len());
+    // What was written with cdc off may come where the node says meanwhile that it is on: rather an event more than one fewer.
+    assert!(report.uncalled.len() * 20 < report.acknowledged, "{} events of tables with cdc off", report.uncalled.len());
     assert_eq!(untold.len(), 0, "the schema topic does not tell what was done");
     assert_eq!(still.len(), 0, "entries are parked at the end");
     let bound = (kills + 2) * WINDOW;
