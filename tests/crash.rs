@@ -9,7 +9,7 @@
 mod scene;
 mod support;
 
-use ringtail::checkpoint::{CheckpointStore, Ending as Ended, SegmentState, SledStore};
+use ringtail::checkpoint::{Ending as Ended, Ledger, Opened, SegmentState, StateDir};
 use ringtail::sink::faults::Choices;
 use scene::{Scene, WINDOW};
 use serde_json::value::RawValue;
@@ -171,14 +171,16 @@ fn i8_nothing_is_lost_or_disordered_and_little_is_repeated_across_kills() {
     assert_eq!(names(&agent.state("spool")), Vec::<String>::new(), "{}", agent.name());
     assert_eq!(names(&agent.state("quarantine")), Vec::<String>::new(), "{}", agent.name());
     assert_eq!(parked(&agent.state("parked")), expected.parked, "{}", agent.name());
-    assert_all_finished(&agent.state("db"), &agent.name());
+    assert_all_finished(&agent.root.join("state"), &agent.name());
     fs::remove_dir_all(&agent.root).expect("our own folder");
 }
 
-fn assert_all_finished(db: &Path, name: &str) {
-    let store = SledStore::open(db).expect("the ledger");
+fn assert_all_finished(state: &Path, name: &str) {
+    let state = StateDir::open(state).expect("nobody else holds it");
+    let opened = Ledger::open(&state).expect("the ledger");
+    assert_eq!(opened.opened, Opened::Whole, "no kill makes the two copies of the ledger differ; {name}");
     let mut records = 0;
-    let visited = store.visit(&mut |key, record| {
+    let visited = opened.ledger.visit(&mut |key, record| {
         records += 1;
         assert_eq!(record.state(), SegmentState::Finished(Ended::Deleted), "segment {key}; {name}");
         assert!(record.is_covered(), "segment {key}; {name}");

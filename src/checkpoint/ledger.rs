@@ -1,12 +1,16 @@
 //! The ledger: the records at work, and which part of them is durable.
 
-use super::record::{SegmentKey, SegmentRecord, SegmentState, TransitionError, UnixMillis};
+use super::durable::{DurableStore, Opened};
+use super::reader::Reader;
+use super::record::{LossCause, SegmentKey, SegmentRecord, SegmentState, TransitionError, UnixMillis};
+use super::state_dir::StateDir;
 use super::store::{Batch, CheckpointStore, StoreError};
+use super::trail::{Change, Deed, Gap, Judgement};
 use crate::position::{LogicalPosition, SegmentId};
 use crate::progress::DeliveredTo;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How long records that came to their end are kept: as long as a node may plausibly bring a segment back.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -62,6 +66,16 @@ pub struct Covered {
     inode: u64,
 }
 
+/// A ledger, and how it was found.
+pub struct OpenedLedger {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// For reading it from another thread.
+    pub reader: Reader,
+    /// How it was found.
+    pub opened: Opened,
+}
+
 /// Why the ledger refuses.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -114,6 +128,63 @@ impl Ledger {
         })?;
         let meta = store.meta()?;
         Ok(Ledger { store, live, meta, changed: BTreeSet::new(), changed_meta: BTreeSet::new(), removed: Vec::new(), ended, broken: false })
+    }
+
+    /// Opens the ledger of a state folder, in both its copies. What was repaired is put on record and durable.
+    ///
+    /// # Errors
+    /// As [`DurableStore::open`], and [`Ledger::load`].
+    pub fn open(state: &StateDir) -> Result<OpenedLedger, LedgerError> {
+        Ledger::open_with(state, |store| store)
+    }
+
+    /// [`Ledger::open`], with something between the ledger and its store.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn open_with(
+        state: &StateDir,
+        wrap: impl FnOnce(Box<dyn CheckpointStore>) -> Box<dyn CheckpointStore>,
+    ) -> Result<OpenedLedger, LedgerError> {
+        let (store, opened) = DurableStore::open(state)?;
+        let reader = store.reader();
+        let mut ledger = Ledger::load(wrap(Box::new(store)))?;
+        if let Opened::Rebuilt { why, aside } = &opened {
+            ledger.note_change(Change {
+                at: SystemTime::now().into(),
+                what: Deed::Rebuilt,
+                segment: None,
+                from: aside.as_ref().map(|aside| aside.display().to_string()),
+                to: None,
+                reason: why.clone(),
+            });
+            ledger.save()?;
+        }
+        Ok(OpenedLedger { ledger, reader, opened })
+    }
+
+    /// Begins a ledger without anything in it in a folder whose own is gone, because somebody has decided to. Where the remains are is
+    /// on record, and that segments may have been lost with it.
+    ///
+    /// # Errors
+    /// The machine's.
+    pub fn begin_anew(state: &StateDir, reason: &str) -> Result<OpenedLedger, LedgerError> {
+        let (store, aside) = DurableStore::begin_anew(state)?;
+        let reader = store.reader();
+        let mut ledger = Ledger::load(Box::new(store))?;
+        let now = UnixMillis::from(SystemTime::now());
+        let from = aside.as_ref().map(|aside| aside.display().to_string());
+        ledger.note_change(Change { at: now, what: Deed::BegunAnew, segment: None, from, to: None, reason: reason.to_owned() });
+        ledger.note_gap(Gap {
+            at: now,
+            cause: LossCause::StateLost,
+            judgement: Judgement::Suspicious,
+            ids: None,
+            text: "the ledger was gone: segments that it knew and that are in neither cdc_raw nor the spool are lost unnamed".into(),
+            acknowledged: None,
+        });
+        ledger.save()?;
+        Ok(OpenedLedger { ledger, reader, opened: Opened::New })
     }
 
     /// Records that are not at their end, by key.
@@ -284,17 +355,22 @@ impl Ledger {
             Some(ended) if now.since(ended) <= KEPT => ControlFlow::Break(()),
             Some(_) if old.len() >= PRUNED_AT_ONCE => ControlFlow::Break(()),
             Some(_) => {
-                old.push((key, record.state()));
+                old.push((key, record));
                 ControlFlow::Continue(())
             }
             None => ControlFlow::Continue(()),
         })?;
         old.retain(|(key, _)| !self.live.contains_key(key) && !self.removed.contains(key));
-        for (key, state) in &old {
-            count(&mut self.ended, *state, -1);
+        if old.is_empty() {
+            return Ok(0);
+        }
+        for (key, record) in &old {
+            count(&mut self.ended, record.state(), -1);
             self.removed.push(*key);
         }
-        Ok(old.len())
+        let count = old.len();
+        self.note_pruned(&old.into_iter().map(|(_, record)| record).collect::<Vec<_>>());
+        Ok(count)
     }
 
     fn batch(&self) -> Batch {

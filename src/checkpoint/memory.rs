@@ -1,7 +1,7 @@
 //! A store in memory that can crash between writing and being durable.
 
 use super::record::{SegmentKey, SegmentRecord};
-use super::store::{Batch, CheckpointStore, StoreError, decode_key, decode_value, encode_key, encode_value, meta_name, segment_name};
+use super::store::{Batch, CheckpointStore, Encoded, Key, StoreError, decode_key, decode_value, encode_key, meta_name, segment_name};
 use crate::position::SegmentId;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -37,7 +37,7 @@ struct Inner {
 
 #[derive(Clone, Debug, Default)]
 struct Content {
-    segments: BTreeMap<[u8; 9], Vec<u8>>,
+    segments: BTreeMap<Key, Vec<u8>>,
     meta: BTreeMap<String, Vec<u8>>,
 }
 
@@ -96,17 +96,12 @@ impl MemoryStore {
 }
 
 impl Content {
-    fn apply(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        for (key, record) in &batch.records {
-            self.segments.insert(encode_key(*key), encode_value(&segment_name(*key), record)?);
-        }
-        for key in &batch.removed {
-            self.segments.remove(&encode_key(*key));
-        }
-        for (name, value) in &batch.meta {
-            self.meta.insert(name.clone(), encode_value(&meta_name(name), value)?);
-        }
-        Ok(())
+    fn apply(&mut self, batch: &Encoded) {
+        self.segments.extend(batch.records.iter().map(|(key, value, _)| (*key, value.clone())));
+        batch.removed.iter().for_each(|key| {
+            self.segments.remove(key);
+        });
+        self.meta.extend(batch.meta.iter().cloned());
     }
 }
 
@@ -144,7 +139,7 @@ impl CheckpointStore for MemoryStore {
         inner.saves += 1;
         let fault = inner.fault.take();
         if fault != Some(Fault::BeforeWrite) {
-            inner.written.apply(batch)?;
+            inner.written.apply(&batch.encode()?);
         }
         if fault.is_none() || fault == Some(Fault::AfterDurable) {
             inner.durable = inner.written.clone();

@@ -8,25 +8,33 @@
 //! removed from `cdc_raw` or the spool, comes only from records whose save has returned (I3). A record that cannot be read is an
 //! error that names its segment, never a reason to start from the beginning (I10).
 
+#[cfg(test)]
+mod copies_test;
+mod durable;
 mod ledger;
 mod memory;
+mod reader;
 mod record;
 mod room;
+mod shadow;
 mod sled;
 mod state_dir;
 mod store;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod watched;
 
-pub use ledger::{Covered, Ledger, LedgerError};
+pub use durable::{DurableStore, Opened};
+pub use ledger::{Covered, Ledger, LedgerError, OpenedLedger};
 pub use memory::{Fault, MemoryStore};
+pub use reader::Reader;
 pub use record::{
-    Bytes, DamageRecord, Ending, FileBytes, IndexRecord, LogicalBytes, LossCause, NamePresence, ParkedCount, SegmentKey, SegmentRecord,
-    SegmentState, TransitionError, UnixMillis,
+    Bytes, DamageRecord, Ending, Entries, FileBytes, IndexRecord, LogicalBytes, LossCause, NamePresence, ParkedCount, SegmentKey,
+    SegmentRecord, SegmentState, SkippedRange, TransitionError, UnixMillis,
 };
 pub use room::room;
-pub use sled::SledStore;
 pub use state_dir::{STATE_VERSION, StateDir, StateError};
 pub use store::{Batch, CheckpointStore, StoreError};
+pub use trail::{Change, Deed, Gap, Judgement, META_GAPS, META_PRUNED, META_TRAIL, Pruned};
 pub use watched::Watched;

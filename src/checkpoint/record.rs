@@ -4,6 +4,7 @@ use crate::position::{LogicalPosition, SegmentId};
 use crate::progress::DeliveredTo;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::AddAssign;
 use std::time::{Duration, SystemTime};
 
 /// Names one record: the segment's id, and a number that grows when the same id comes back with other content.
@@ -55,6 +56,45 @@ pub struct SegmentRecord {
     pub damage: Vec<DamageRecord>,
     /// For a person: why it is quarantined or lost.
     pub cause: Option<String>,
+    /// What became of its entries.
+    #[serde(default)]
+    pub entries: Entries,
+    /// The position of its first entry, once there is one.
+    #[serde(default)]
+    pub first: Option<u32>,
+    /// CRC32C over the body checksums of all its entries in their order, once it was read to its end: what an archive of the same
+    /// segment must give, too.
+    #[serde(default)]
+    pub content_crc: Option<u32>,
+    /// Ranges that somebody has decided not to deliver, in the order of the decisions.
+    #[serde(default)]
+    pub skipped: Vec<SkippedRange>,
+}
+
+/// How many entries of a segment there are, and what became of them: each counts once. All but `seen` add up to `seen`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entries {
+    /// Mutations whose checksums held.
+    pub seen: u64,
+    /// Something of them was published.
+    pub published: u64,
+    /// Rules of the operator leave them out.
+    pub filtered: u64,
+    /// They are kept aside.
+    pub parked: u64,
+    /// Something of them was given up.
+    pub lost: u64,
+}
+
+/// A range that is not delivered because somebody said so: a loss that is acknowledged from the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedRange {
+    /// Entries behind this position …
+    pub from: u32,
+    /// … up to this one.
+    pub to: u32,
+    /// When.
+    pub at: UnixMillis,
 }
 
 /// A CDC index as last read (`CommitLogSegment.writeCDCIndexFile`).
@@ -227,6 +267,59 @@ pub enum TransitionError {
     },
 }
 
+impl FileBytes {
+    /// What all but `length` add up to.
+    pub fn sum(&self) -> u64 {
+        self.header + self.markers + self.section_heads + self.section_payload + self.padding + self.unmarked + self.damaged
+    }
+}
+
+impl LogicalBytes {
+    /// What all but `sections` and `delivered_ahead` add up to.
+    pub fn sum(&self) -> u64 {
+        self.delivered + self.filtered + self.parked + self.damaged + self.lost + self.padding
+    }
+}
+
+impl Entries {
+    /// What all but `seen` add up to.
+    pub fn sum(&self) -> u64 {
+        self.published + self.filtered + self.parked + self.lost
+    }
+}
+
+impl AddAssign for Bytes {
+    fn add_assign(&mut self, more: Bytes) {
+        let (file, logical) = (&mut self.file, &mut self.logical);
+        file.length += more.file.length;
+        file.header += more.file.header;
+        file.markers += more.file.markers;
+        file.section_heads += more.file.section_heads;
+        file.section_payload += more.file.section_payload;
+        file.padding += more.file.padding;
+        file.unmarked += more.file.unmarked;
+        file.damaged += more.file.damaged;
+        logical.sections += more.logical.sections;
+        logical.delivered += more.logical.delivered;
+        logical.filtered += more.logical.filtered;
+        logical.parked += more.logical.parked;
+        logical.damaged += more.logical.damaged;
+        logical.lost += more.logical.lost;
+        logical.padding += more.logical.padding;
+        logical.delivered_ahead += more.logical.delivered_ahead;
+    }
+}
+
+impl AddAssign for Entries {
+    fn add_assign(&mut self, more: Entries) {
+        self.seen += more.seen;
+        self.published += more.published;
+        self.filtered += more.filtered;
+        self.parked += more.parked;
+        self.lost += more.lost;
+    }
+}
+
 impl LossCause {
     /// Its name in metrics and records.
     pub fn name(self) -> &'static str {
@@ -264,6 +357,10 @@ impl SegmentRecord {
             parked: ParkedCount::default(),
             damage: Vec::new(),
             cause: None,
+            entries: Entries::default(),
+            first: None,
+            content_crc: None,
+            skipped: Vec::new(),
         }
     }
 

@@ -7,11 +7,12 @@
 //! A page beyond 128 KiB goes to a file of its own (`blobs/`), which sled never fsyncs. A page holds up to 17 values and ours are a
 //! few KiB at most, so there should be none; those that appear all the same are fsynced before the flush that refers to them.
 
+use super::reader::Reader;
 use super::record::{SegmentKey, SegmentRecord};
-use super::store::{Batch, CheckpointStore, StoreError, decode_key, decode_value, encode_key, encode_value, meta_name, segment_name};
+use super::store::{Batch, CheckpointStore, Encoded, Key, StoreError, decode_key, decode_value, encode_key, meta_name, segment_name};
 use crate::position::SegmentId;
 use ::sled::Transactional;
-use ::sled::transaction::TransactionError;
+use ::sled::transaction::{ConflictableTransactionError, TransactionError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -24,6 +25,9 @@ use std::time::{Duration, Instant};
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 /// How long a store that this process has just closed may hold its lock: sled's threads let go of it a little later.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// The name of the number of the last save. No named value begins with a zero.
+const SEQUENCE: &[u8] = b"\0sequence";
 
 /// Keeps the ledger in a folder (`db/` of the state folder).
 #[derive(Debug)]
@@ -60,7 +64,7 @@ impl SledStore {
     }
 
     /// Returns when everything written is durable.
-    fn barrier(&mut self) -> Result<(), StoreError> {
+    pub(super) fn barrier(&mut self) -> Result<(), StoreError> {
         self.sync_blobs().map_err(|source| io_error("sync", &self.dir.join("blobs"), source))?;
         self.db.flush().map_err(|source| self.sled_error("flush", source))?;
         self.data.sync_data().map_err(|source| io_error("sync", &self.dir.join("db"), source))
@@ -85,28 +89,85 @@ impl SledStore {
         if new { File::open(folder)?.sync_all() } else { Ok(()) }
     }
 
-    /// Writes without the barrier.
-    pub(super) fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+    /// Writes without the barrier, and the number of this save with it: by that the shadow is compared.
+    pub(super) fn write(&self, batch: &Encoded) -> Result<u64, StoreError> {
         let mut segments = ::sled::Batch::default();
-        for (key, record) in &batch.records {
-            segments.insert(&encode_key(*key), encode_value(&segment_name(*key), record)?);
+        for (key, record, _) in &batch.records {
+            segments.insert(key, record.as_slice());
         }
         for key in &batch.removed {
-            segments.remove(&encode_key(*key));
+            segments.remove(key);
         }
         let mut meta = ::sled::Batch::default();
         for (name, value) in &batch.meta {
-            meta.insert(name.as_bytes(), encode_value(&meta_name(name), value)?);
+            meta.insert(name.as_bytes(), value.as_slice());
         }
-        let written = (&self.segments, &self.meta).transaction(|(segment_tree, meta_tree)| {
-            segment_tree.apply_batch(&segments)?;
-            meta_tree.apply_batch(&meta)?;
-            Ok(())
-        });
-        written.map_err(|error: TransactionError<()>| match error {
-            TransactionError::Storage(source) => self.sled_error("write", source),
-            TransactionError::Abort(()) => io_error("write", &self.dir, io::Error::other("the transaction was aborted")),
-        })
+        let sequence = self.sequence()? + 1;
+        meta.insert(SEQUENCE, &sequence.to_be_bytes());
+        let written =
+            (&self.segments, &self.meta).transaction(|(segment_tree, meta_tree)| -> Result<(), ConflictableTransactionError<()>> {
+                segment_tree.apply_batch(&segments)?;
+                meta_tree.apply_batch(&meta)?;
+                Ok(())
+            });
+        match written {
+            Ok(()) => Ok(sequence),
+            Err(TransactionError::Storage(source)) => Err(self.sled_error("write", source)),
+            Err(TransactionError::Abort(())) => Err(io_error("write", &self.dir, io::Error::other("the transaction was aborted"))),
+        }
+    }
+
+    /// [`SledStore::write`] and the barrier; the number of the save.
+    pub(super) fn save_encoded(&mut self, batch: &Encoded) -> Result<u64, StoreError> {
+        let sequence = self.write(batch)?;
+        self.barrier()?;
+        Ok(sequence)
+    }
+
+    /// The number of the last save; 0 before the first.
+    pub(super) fn sequence(&self) -> Result<u64, StoreError> {
+        let value = self.meta.get(SEQUENCE).map_err(|source| self.sled_error("read", source))?;
+        let Some(value) = value else { return Ok(0) };
+        let bytes = <[u8; 8]>::try_from(&*value);
+        let problem = || format!("expected 8 bytes, found {}", value.len());
+        bytes.map(u64::from_be_bytes).map_err(|_| StoreError::Damaged { what: "the number of the last save".into(), problem: problem() })
+    }
+
+    /// Goes on counting from there: for a store that is filled from a copy.
+    pub(super) fn set_sequence(&self, sequence: u64) -> Result<(), StoreError> {
+        let set = self.meta.insert(SEQUENCE, &sequence.to_be_bytes());
+        set.map(|_| ()).map_err(|source| self.sled_error("write", source))
+    }
+
+    /// Every named value as bytes.
+    pub(super) fn raw_meta(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let mut values = Vec::new();
+        for item in &self.meta {
+            let (name, value) = item.map_err(|source| self.sled_error("read", source))?;
+            if &*name != SEQUENCE {
+                values.push((String::from_utf8_lossy(&name).into_owned(), value.to_vec()));
+            }
+        }
+        Ok(values)
+    }
+
+    /// Every record that is not at its end, as bytes, in the order of the keys. Reads all of them.
+    pub(super) fn raw_live(&self) -> Result<Vec<(Key, Vec<u8>)>, StoreError> {
+        let mut values = Vec::new();
+        for item in &self.segments {
+            let (bytes, value) = item.map_err(|source| self.sled_error("read", source))?;
+            let key = decode_key(&bytes)?;
+            let record: SegmentRecord = decode_value(&segment_name(key), &value)?;
+            if !record.is_ended() {
+                values.push((encode_key(key), value.to_vec()));
+            }
+        }
+        Ok(values)
+    }
+
+    /// Reads beside the thread that owns the store.
+    pub(super) fn reader(&self) -> Reader {
+        Reader::new(self.segments.clone(), self.meta.clone())
     }
 
     fn sled_error(&self, action: &'static str, source: ::sled::Error) -> StoreError {
@@ -145,19 +206,15 @@ impl CheckpointStore for SledStore {
     }
 
     fn meta(&self) -> Result<BTreeMap<String, serde_json::Value>, StoreError> {
-        let mut values = BTreeMap::new();
-        for item in &self.meta {
-            let (name, value) = item.map_err(|source| self.sled_error("read", source))?;
-            let name = String::from_utf8_lossy(&name).into_owned();
-            let value = decode_value(&meta_name(&name), &value)?;
-            values.insert(name, value);
-        }
-        Ok(values)
+        let decode = |(name, bytes): (String, Vec<u8>)| {
+            let value = decode_value(&meta_name(&name), &bytes)?;
+            Ok((name, value))
+        };
+        self.raw_meta()?.into_iter().map(decode).collect()
     }
 
     fn save(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        self.write(batch)?;
-        self.barrier()
+        self.save_encoded(&batch.encode()?).map(|_| ())
     }
 }
 

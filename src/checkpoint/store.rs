@@ -4,6 +4,8 @@
 //! key     segment id, u64 big-endian │ incarnation, u8           (meta: the name, UTF-8)
 //! value   version, u8 = 1 │ CRC32C of the body, u32 big-endian │ body, JSON
 //! ```
+//!
+//! [`Encoded`] is a batch in that form: every store takes it, so that a record is written as JSON once and all copies are equal.
 
 use super::record::{SegmentKey, SegmentRecord};
 use crate::position::SegmentId;
@@ -99,6 +101,19 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// Neither the store nor its shadow can be read, in a folder that was used.
+    #[error(
+        "the ledger in {place} is gone: {store}; {shadow}. Nothing begins anew by itself: what is in cdc_raw and in the spool can be \
+         delivered again, from its start and with the same ids, by \"ringtail checkpoint rewind --all-unfinished --reason TEXT --config FILE\""
+    )]
+    Gone {
+        /// The state folder.
+        place: String,
+        /// What is wrong with the store.
+        store: String,
+        /// What is wrong with the shadow.
+        shadow: String,
+    },
     /// A record that cannot be written as JSON.
     #[error("cannot encode the ledger record of {what}")]
     Encode {
@@ -119,7 +134,35 @@ impl Batch {
     }
 }
 
-pub(super) fn encode_key(key: SegmentKey) -> [u8; 9] {
+/// The bytes of a record's key.
+pub(super) type Key = [u8; 9];
+
+/// A batch as bytes.
+#[derive(Debug, Default)]
+pub(super) struct Encoded {
+    /// New or changed records, and whether they are at their end.
+    pub records: Vec<(Key, Vec<u8>, bool)>,
+    /// Records that go.
+    pub removed: Vec<Key>,
+    /// New or changed named values.
+    pub meta: Vec<(String, Vec<u8>)>,
+}
+
+impl Batch {
+    pub(super) fn encode(&self) -> Result<Encoded, StoreError> {
+        let record = |(key, record): &(SegmentKey, SegmentRecord)| {
+            Ok((encode_key(*key), encode_value(&segment_name(*key), record)?, record.is_ended()))
+        };
+        let meta = |(name, value): &(String, serde_json::Value)| Ok((name.clone(), encode_value(&meta_name(name), value)?));
+        Ok(Encoded {
+            records: self.records.iter().map(record).collect::<Result<_, StoreError>>()?,
+            removed: self.removed.iter().map(|key| encode_key(*key)).collect(),
+            meta: self.meta.iter().map(meta).collect::<Result<_, StoreError>>()?,
+        })
+    }
+}
+
+pub(super) fn encode_key(key: SegmentKey) -> Key {
     let mut bytes = [key.incarnation; 9];
     for (to, from) in bytes.iter_mut().zip(key.id.0.to_be_bytes()) {
         *to = from;

@@ -1,3 +1,4 @@
+use super::sled::SledStore;
 use super::*;
 use crate::position::{LogicalPosition, SegmentId};
 use crate::progress::DeliveredTo;
@@ -103,7 +104,7 @@ fn kill_after_a_save_keeps_it_and_kill_before_the_flush_tears_nothing() {
         Batch { records: vec![(key(2), record(ID)), (key(3), record(ID))], meta: vec![("a".into(), 2.into())], ..Batch::default() };
     store.save(&first).unwrap();
 
-    store.write(&second).unwrap();
+    store.write(&second.encode().unwrap()).unwrap();
     copy(&live, &killed);
 
     let ledger = load(SledStore::open(&killed).unwrap());

@@ -1,11 +1,11 @@
 //! `ringtail check`: tries everything that a run would need, changes nothing, and prints a line each.
 
 use super::identity::Identity;
-use super::run::{NO_SCHEMA, exit_of};
+use super::run::{NO_SCHEMA, exit_of, repaired};
 use super::{CheckArgs, Exit, fail, print, schema_file, shell, sinks};
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use ringtail::cdc_raw::{Probe, Spool};
-use ringtail::checkpoint::{Ledger, SledStore, StateDir};
+use ringtail::checkpoint::{Ledger, StateDir};
 use ringtail::config::{self, Config, Finished, KafkaProperties, NodeSettings, SinkTo};
 use ringtail::envelope::TopicTemplate;
 use ringtail::keystore::Keystore;
@@ -90,12 +90,13 @@ impl Page {
     /// The state folder and the ledger in it; returns which node they are of.
     fn state(&mut self, config: &Config) -> Option<Identity> {
         let opened = StateDir::open(&config.state.dir).map_err(anyhow::Error::new).and_then(|state| {
-            let store = SledStore::open(&state.db()).context("cannot open the ledger")?;
-            Ok((Identity::stored(&Ledger::load(Box::new(store))?), state))
+            let opened = Ledger::open(&state)?;
+            Ok((Identity::stored(&opened.ledger), repaired(&opened.opened), state))
         });
         let (stored, tried) = match opened {
-            Ok((stored, state)) => {
-                (stored, Ok(format!("{} can be written, no other instance holds it, the ledger is whole", state.path().display())))
+            Ok((stored, repair, state)) => {
+                let ledger = repair.unwrap_or_else(|| "the ledger is whole".into());
+                (stored, Ok(format!("{} can be written, no other instance holds it, {ledger}", state.path().display())))
             }
             Err(error) => (None, Err((exit_of(&error), error))),
         };

@@ -5,7 +5,7 @@ use super::shell::{self, Stop};
 use super::{Exit, RunArgs, complain, configure, fail, schema_file, sinks, tell};
 use anyhow::{Context, anyhow};
 use ringtail::cdc_raw::{Finished, Folders};
-use ringtail::checkpoint::{Ledger, LedgerError, SledStore, StateDir, StateError, StoreError, Watched};
+use ringtail::checkpoint::{CheckpointStore, Ledger, LedgerError, Opened, OpenedLedger, StateDir, StateError, StoreError, Watched};
 use ringtail::config::{self, Config, NodeSettings, SinkTo};
 use ringtail::history::{BEGINNING, History, Reading, SavedError, Source};
 use ringtail::http::HttpServer;
@@ -67,6 +67,18 @@ fn introduce(config: &Config) {
     }
 }
 
+/// What was wrong with the ledger, and has been mended.
+pub fn repaired(opened: &Opened) -> Option<String> {
+    match opened {
+        Opened::New | Opened::Whole => None,
+        Opened::ShadowRenewed(why) => Some(format!("the shadow of the ledger was written anew: {why}")),
+        Opened::Rebuilt { why, aside } => {
+            let aside = aside.as_ref().map(|aside| format!("; what was there is in {}", aside.display())).unwrap_or_default();
+            Some(format!("the ledger was made again out of its shadow: {why}{aside}"))
+        }
+    }
+}
+
 /// Which promise, or whose fault: what the process ends with.
 pub fn exit_of(error: &anyhow::Error) -> Exit {
     if let Some(error) = error.downcast_ref::<StateError>() {
@@ -85,7 +97,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     let ledger = fatal.and_then(|fatal| if let Fatal::Ledger(ledger) = fatal { Some(ledger) } else { None });
     let ledger = ledger.or(error.downcast_ref()).and_then(|ledger| if let LedgerError::Store(store) = ledger { Some(store) } else { None });
     match ledger.or(error.downcast_ref()) {
-        Some(StoreError::Damaged { .. } | StoreError::Key(_)) => return Exit::Promise,
+        Some(StoreError::Damaged { .. } | StoreError::Key(_) | StoreError::Gone { .. }) => return Exit::Promise,
         Some(StoreError::Sled { source: sled::Error::Corruption { .. }, .. }) => return Exit::Promise,
         Some(StoreError::NewerRecord { .. }) => return Exit::Usage,
         Some(StoreError::Sled { .. } | StoreError::Io { .. } | StoreError::Encode { .. }) | None => {}
@@ -128,7 +140,12 @@ impl Agent {
         let state = StateDir::open(&config.state.dir)?;
         let http = HttpServer::start(config.http.listen, runtime.handle(), status.clone(), metrics.clone())?;
         tracing::info!(address = %http.address(), "endpoints listen");
-        let ledger = Ledger::load(Box::new(watched(SledStore::open(&state.db()).context("cannot open the ledger")?)))?;
+        state.note_address(http.address())?;
+        let OpenedLedger { ledger, reader: _, opened } = Ledger::open_with(&state, watched)?;
+        if let Some(repair) = repaired(&opened) {
+            tracing::error!("{repair}");
+            status.note_error(repair);
+        }
         let exchange = Exchange::new(None);
         let (tables, identity) = follow_schema(&config, file.as_ref(), ledger.meta(META_HISTORY), &runtime, &exchange)?;
         let settings_of_node = node_settings(&config);
@@ -250,14 +267,15 @@ impl Agent {
 }
 
 /// A save that never returns ends the process: a supervisor starts it again, and everything since the last save is sent again.
-fn watched(store: SledStore) -> Watched {
-    Watched::new(Box::new(store), SAVE_MAX, || {
+fn watched(store: Box<dyn CheckpointStore>) -> Box<dyn CheckpointStore> {
+    let watched = Watched::new(store, SAVE_MAX, || {
         let why = anyhow!(
             "a save of the ledger has taken {} s: its disk does not answer, or an error left the store waiting",
             SAVE_MAX.as_secs()
         );
         std::process::exit(fail(Exit::Io, &why) as i32);
-    })
+    });
+    Box::new(watched)
 }
 
 /// What the node's own configuration says, if it may be read. The node decides; that it differs from ours is only said.

@@ -323,5 +323,41 @@ fn a_state_folder_of_another_node_or_of_a_newer_release_is_refused() {
     fs::remove_file(other.path("state/VERSION")).expect("the file");
     let ended = other.drain();
     assert_eq!(ended.code, Some(70));
-    ended.says("holds state, but its VERSION is missing: expected a number\n");
+    ended.says("holds state, but its VERSION is missing: expected a number (folders of this release have 1)\n");
+}
+
+#[test]
+fn a_ledger_that_does_not_open_is_moved_aside_and_made_again() {
+    let place = Place::new();
+    place.open_segment();
+    assert_eq!(place.drain().code, Some(0));
+    fs::write(place.path("state/db/conf"), b"what is this").expect("a writable folder");
+
+    let ended = place.drain();
+
+    assert_eq!((ended.code, place.events().len()), (Some(0), EVENTS), "nothing is sent twice: {}", ended.err);
+    ended.says("ERROR ringtail::commands::run: the ledger was made again out of its shadow: ");
+    let aside: Vec<String> = names(&place.path("state")).into_iter().filter(|name| name.starts_with("db.broken-")).collect();
+    assert_eq!(aside.len(), 1, "{aside:?}");
+    ended.says(&format!("; what was there is in {}\n", place.path("state").join(&aside[0]).display()));
+}
+
+#[test]
+fn a_folder_whose_ledger_is_gone_is_refused_and_says_what_to_type() {
+    let place = Place::new();
+    assert_eq!(place.drain().code, Some(0));
+    fs::remove_dir_all(place.path("state/db")).expect("the ledger");
+    fs::write(place.path("state/shadow"), b"").expect("a writable folder");
+
+    let ended = place.drain();
+
+    assert_eq!(ended.code, Some(70));
+    ended.says(&format!(
+        "ringtail: the ledger in {} is gone: db is empty or missing; shadow is of no use: neither of its slots holds a whole copy. Nothing \
+         begins anew by itself: what is in cdc_raw and in the spool can be delivered again, from its start and with the same ids, by \
+         \"ringtail checkpoint rewind --all-unfinished --reason TEXT --config FILE\"\n",
+        place.path("state").display()
+    ));
+    assert_eq!(place.check().code, Some(70));
+    assert_eq!(place.drain().code, Some(70), "also the second time");
 }
