@@ -5,7 +5,7 @@ mod support;
 
 use ringtail::commitlog::{Horizon, Item, SegmentReader};
 use ringtail::dump::{self, Filter, Lossless, Release};
-use ringtail::history::{BEGINNING, History, Reading, Source};
+use ringtail::history::{Additive, BEGINNING, History, Reading, Source};
 use ringtail::schema::{self, Catalog};
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ fn dump_json(set: &Fixture, schema: &Path) -> Vec<u8> {
     let loaded = schema::file::load(&text).unwrap_or_else(|error| panic!("{}: {error}", schema.display()));
     let catalog = Catalog::from_loaded(&loaded);
     let mut history = History::new(false);
-    history.take(Source::File, &catalog.into(), BEGINNING, true);
+    history.take(Source::File, &catalog.into(), BEGINNING, Additive::NotInLog);
     dump_with(set, history).0
 }
 
@@ -110,7 +110,7 @@ fn the_log_alone_gives_the_lines_that_the_schema_file_gives() {
             }
             let is_all = last.len() == history.tables().count();
             let mut learnt = History::new(false);
-            learnt.take(Source::File, &last.into(), BEGINNING, true);
+            learnt.take(Source::File, &last.into(), BEGINNING, Additive::NotInLog);
             let ours = dump_with(&fixture, learnt).0;
             if is_all && !TABLES_CHANGE.iter().any(|name| set.contains(name)) {
                 assert!(as_of == ours, "{set}: nothing changes in it");
@@ -135,7 +135,7 @@ fn every_entry_is_decoded_as_of_its_write() {
         for with_file in [true, false] {
             let mut history = History::new(true);
             if with_file {
-                history.take(Source::File, &Reading::new(rows.resolve().catalog, rows.clone()), BEGINNING, true);
+                history.take(Source::File, &Reading::new(rows.resolve().catalog, rows.clone()), BEGINNING, Additive::NotInLog);
             }
             let (ours, _) = dump_with(&fixture, history);
 

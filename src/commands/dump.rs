@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use ringtail::commitlog::Keys;
 use ringtail::config::TablePattern;
 use ringtail::dump::{self, Archive, Filter, Form, Look, Lossless, Readable, Release, Stats, Summary};
-use ringtail::history::{BEGINNING, History, Source};
+use ringtail::history::{Additive, BEGINNING, History, Source};
 use ringtail::keystore::{Keystore, KeystoreType};
 use ringtail::position::{CommitLogPosition, LogicalPosition};
 use std::io::{self, BufWriter, ErrorKind, IsTerminal};
@@ -82,7 +82,7 @@ pub fn run(args: &DumpArgs) -> Exit {
     let mut history = History::new(args.schema.is_none());
     if let Some(file) = &args.schema {
         match schema_file::read(file) {
-            Ok(reading) => history.take(Source::File, &reading, BEGINNING, true),
+            Ok(reading) => history.take(Source::File, &reading, BEGINNING, Additive::NotInLog),
             Err(error) => return fail(Exit::Usage, &error),
         }
     }

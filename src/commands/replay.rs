@@ -5,7 +5,7 @@ use super::{Exit, ReplayArgs, complain, configure, fail, schema_file, shell, sin
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use ringtail::config::Config;
-use ringtail::history::{BEGINNING, History, Reading, Source};
+use ringtail::history::{Additive, BEGINNING, History, Reading, Source};
 use ringtail::pipeline::{Exchange, Replayed, Tables};
 use ringtail::schema::live::{self, LiveSchemaError};
 use ringtail::sink::SinkError;
@@ -74,14 +74,14 @@ fn replay(args: &ReplayArgs, config: &Config, file: Option<Reading>) -> anyhow::
 fn history(args: &ReplayArgs, config: &Config, file: Option<Reading>) -> anyhow::Result<(History, Option<(String, String)>)> {
     let mut history = History::new(config.schema.log && args.schema.is_none());
     if let Some(file) = file {
-        history.take(Source::File, &file, BEGINNING, true);
+        history.take(Source::File, &file, BEGINNING, Additive::NotInLog);
     }
     if config.schema.cql.contact_points.is_empty() {
         return Ok((history, None));
     }
     let live = shell::runtime()?.block_on(live::read(&shell::cql_config(&config.schema.cql))).context("cannot read the schema")?;
     if args.schema.is_none() {
-        history.take(Source::Cql, &Reading::new(live.catalog, live.rows), BEGINNING, true);
+        history.take(Source::Cql, &Reading::new(live.catalog, live.rows), BEGINNING, Additive::NotInLog);
     }
     Ok((history, Some((live.node.host_id.to_string(), live.node.cluster_name))))
 }

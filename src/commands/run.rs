@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use ringtail::cdc_raw::{Finished, Folders};
 use ringtail::checkpoint::{CheckpointStore, Ledger, LedgerError, Opened, OpenedLedger, StateDir, StateError, StoreError, Watched};
 use ringtail::config::{self, Config, NodeSettings, SinkTo};
-use ringtail::history::{BEGINNING, History, Reading, SavedError, Source};
+use ringtail::history::{Additive, BEGINNING, History, Reading, SavedError, Source};
 use ringtail::http::HttpServer;
 use ringtail::pipeline::{Clock, Exchange, Fatal, META_HISTORY, META_SINK, Parts, Pipeline, Settings, Tables};
 use ringtail::schema::live::NodeIdentity;
@@ -311,7 +311,7 @@ fn follow_schema(
         None => History::new(config.schema.log),
     };
     if let Some(file) = file {
-        history.take(Source::File, file, BEGINNING, true);
+        history.take(Source::File, file, BEGINNING, Additive::NotInLog);
     }
     let identity = if live { shell::follow_schema(runtime, &config.schema.cql, exchange.clone()) } else { Arc::default() };
     Ok((Tables::new(exchange.clone(), live, config.schema.wait).with_history(history, is_known), identity))

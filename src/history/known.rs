@@ -37,6 +37,18 @@ pub struct History {
     catalogs: Vec<Stretch>,
 }
 
+/// What a reading of the node may add to what is known, before [`History::settle`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Additive {
+    /// Tables and types that are not known at all: something came from the log since the node was asked, so that what it said of the others
+    /// may be old.
+    New,
+    /// Besides, `cdc = true`: nothing that was asked for is left out. Fields of types come with the log, each at its place.
+    Switches,
+    /// Besides, fields of types: the log does not tell of what was changed before it, or in a segment that is missing.
+    NotInLog,
+}
+
 /// A catalog, and between which positions it holds.
 #[derive(Clone, Debug)]
 struct Stretch {
@@ -83,6 +95,11 @@ impl History {
     /// Whether no table is known but Cassandra's own.
     pub fn is_empty(&self) -> bool {
         self.tables.is_empty()
+    }
+
+    /// Whether neither node nor log has told of a table yet.
+    pub fn is_from_files(&self) -> bool {
+        self.tables.values().flat_map(|table| table.versions()).all(|version| version.source == Source::File)
     }
 
     /// The tables that are not Cassandra's own, by id.
@@ -195,9 +212,8 @@ impl History {
 
     /// Takes what a file or the node says. `from` is where the log is being read: what is new and not known from elsewhere holds from there.
     ///
-    /// With the log, only what is additive counts; [`History::settle`] takes the rest when it is time. `is_fresh` says that nothing
-    /// came from the log since the node was asked; otherwise what it says of known tables may be old.
-    pub fn take(&mut self, source: Source, reading: &Reading, from: CommitLogPosition, is_fresh: bool) {
+    /// With the log, only what is additive counts; [`History::settle`] takes the rest when it is time.
+    pub fn take(&mut self, source: Source, reading: &Reading, from: CommitLogPosition, additive: Additive) {
         let before = (self.revision, self.tables.len());
         for table in reading.catalog.tables() {
             if table.is_system() {
@@ -224,7 +240,7 @@ impl History {
             }
         }
         if self.follows_log {
-            self.take_rows(source, reading, from, is_fresh);
+            self.take_rows(source, reading, from, additive);
         }
         debug_assert!(before <= (self.revision, self.tables.len()));
     }
@@ -241,7 +257,7 @@ impl History {
         }
     }
 
-    fn take_rows(&mut self, source: Source, reading: &Reading, from: CommitLogPosition, is_fresh: bool) {
+    fn take_rows(&mut self, source: Source, reading: &Reading, from: CommitLogPosition, additive: Additive) {
         let mut revised = BTreeSet::new();
         let rows = reading.rows();
         let is_of_known_table = |at: &RowKey| {
@@ -255,8 +271,8 @@ impl History {
             let known = self.store.get(&at);
             if !self.store.knows(&at) || known.as_ref().is_some_and(|view| view.ts == BASE && source == Source::File) {
                 self.store.correct(&at, cells, BASE);
-            } else if let Some(known) = known.filter(|_| is_fresh && source == Source::Cql)
-                && adds(at.kind, &known, &cells)
+            } else if let Some(known) = known.filter(|_| source == Source::Cql)
+                && adds(at.kind, &known, &cells, additive)
             {
                 revised.insert(at.keyspace.clone());
                 self.store.correct(&at, cells, BASE);
@@ -440,13 +456,13 @@ fn id_of(view: &View) -> Option<TableId> {
 }
 
 /// Whether a row says more than the known one, and something that must not be missed.
-fn adds(kind: Kind, known: &View, cells: &BTreeMap<String, Value>) -> bool {
+fn adds(kind: Kind, known: &View, cells: &BTreeMap<String, Value>, additive: Additive) -> bool {
     let same_id = known.cells.get("id") == cells.get("id");
     let is_on = |cells: &BTreeMap<String, Value>| cells.get("cdc") == Some(&Value::Bool(true));
     let fields = |cells: &BTreeMap<String, Value>| cells.get("field_names").and_then(Value::as_array).map_or(0, Vec::len);
     match kind {
-        Kind::Tables => same_id && is_on(cells) && !is_on(&known.cells),
-        Kind::Types => fields(cells) > fields(&known.cells),
+        Kind::Tables if additive != Additive::New => same_id && is_on(cells) && !is_on(&known.cells),
+        Kind::Types if additive == Additive::NotInLog => fields(cells) > fields(&known.cells),
         _ => false,
     }
 }

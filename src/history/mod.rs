@@ -13,8 +13,8 @@
 //!
 //! **Which source says what.** A table whose `CREATE` stands in the log is as the log says, and only that: what the node says now may
 //! be newer than the entry. A table that is older than the log is as the file or the node says, with what the log changes on top. What the
-//! node says beyond that is added at once where leaving it out would lose something: new ids, `cdc = true`, fields of user-defined
-//! types, and a column when a mutation names it. Everything else (columns that are gone, `cdc = false`, dropped tables) is taken from the
+//! node says beyond that is added at once where leaving it out would lose something: new ids, `cdc = true`, a column when a mutation
+//! names it, and behind a missing segment fields of user-defined types ([`Additive`]). Everything else (columns that are gone, `cdc = false`, dropped tables) is taken from the
 //! node only when the log has been read past the moment at which it was asked, and nothing else has come meanwhile: see
 //! [`History::settle`]. At a switch that leaves rather one event more than one fewer.
 //!
@@ -36,7 +36,7 @@ mod store;
 mod tests;
 mod versions;
 
-pub use known::History;
+pub use known::{Additive, History};
 pub use reading::Reading;
 pub use saved::SavedError;
 pub use versions::{BEGINNING, Source, TableHistory, Version};

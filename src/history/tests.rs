@@ -28,8 +28,8 @@ fn is_published(history: &mut History, at: CommitLogPosition) -> bool {
 #[test]
 fn without_the_log_the_last_that_was_said_holds_from_where_it_was_said() {
     let mut history = History::new(false);
-    history.take(Source::Cql, &reading("p int, v int, w int", ""), at(5, 99), true);
-    history.take(Source::Cql, &reading("p int, v int", ""), at(5, 199), true);
+    history.take(Source::Cql, &reading("p int, v int, w int", ""), at(5, 99), Additive::NotInLog);
+    history.take(Source::Cql, &reading("p int, v int", ""), at(5, 199), Additive::NotInLog);
 
     assert_eq!(names(&mut history, at(5, 199)), ["p", "v", "w"]);
     assert_eq!(names(&mut history, at(5, 200)), ["p", "v"]);
@@ -41,10 +41,10 @@ fn without_the_log_the_last_that_was_said_holds_from_where_it_was_said() {
 #[test]
 fn with_the_log_the_node_adds_what_must_not_be_missed_and_takes_nothing() {
     let mut history = History::new(true);
-    history.take(Source::Cql, &reading("p int, v int, w frozen<u>", ""), at(5, 0), true);
+    history.take(Source::Cql, &reading("p int, v int, w frozen<u>", ""), at(5, 0), Additive::NotInLog);
 
     let later = reading("p int, v int, x int", "AND cdc = true");
-    history.take(Source::Cql, &later, at(5, 199), true);
+    history.take(Source::Cql, &later, at(5, 199), Additive::NotInLog);
 
     assert!(!is_published(&mut history, at(5, 199)));
     assert!(is_published(&mut history, at(5, 200)));
@@ -59,9 +59,9 @@ fn with_the_log_the_node_adds_what_must_not_be_missed_and_takes_nothing() {
 #[test]
 fn what_may_be_old_changes_nothing_that_is_known() {
     let mut history = History::new(true);
-    history.take(Source::Cql, &reading("p int, v int", ""), at(5, 0), true);
+    history.take(Source::Cql, &reading("p int, v int", ""), at(5, 0), Additive::NotInLog);
 
-    history.take(Source::Cql, &reading("p int, v int", "AND cdc = true"), at(5, 199), false);
+    history.take(Source::Cql, &reading("p int, v int", "AND cdc = true"), at(5, 199), Additive::New);
 
     assert!(!is_published(&mut history, at(5, 200)));
 }
@@ -69,7 +69,7 @@ fn what_may_be_old_changes_nothing_that_is_known() {
 #[test]
 fn what_the_node_says_is_settled_with_all_it_takes_away() {
     let mut history = History::new(true);
-    history.take(Source::Cql, &reading("p int, v int, w int", "AND cdc = true"), at(5, 0), true);
+    history.take(Source::Cql, &reading("p int, v int, w int", "AND cdc = true"), at(5, 0), Additive::NotInLog);
 
     history.settle(&reading("p int, v int", ""), at(5, 400));
 
@@ -85,7 +85,7 @@ fn what_the_node_says_is_settled_with_all_it_takes_away() {
 #[test]
 fn an_answer_without_tables_is_no_answer() {
     let mut history = History::new(true);
-    history.take(Source::Cql, &reading("p int, v int", ""), at(5, 0), true);
+    history.take(Source::Cql, &reading("p int, v int", ""), at(5, 0), Additive::NotInLog);
 
     history.settle(&Reading::default(), at(5, 400));
 
@@ -96,9 +96,9 @@ fn an_answer_without_tables_is_no_answer() {
 #[test]
 fn a_file_that_was_changed_goes_before_what_it_said_last_time() {
     let mut history = History::new(true);
-    history.take(Source::File, &reading("p int, v int", ""), BEGINNING, true);
+    history.take(Source::File, &reading("p int, v int", ""), BEGINNING, Additive::NotInLog);
 
-    history.take(Source::File, &reading("p int, v int, w int", ""), BEGINNING, true);
+    history.take(Source::File, &reading("p int, v int, w int", ""), BEGINNING, Additive::NotInLog);
 
     assert_eq!(names(&mut history, at(1, 1)), ["p", "v", "w"]);
 }
@@ -110,7 +110,7 @@ fn cassandras_own_tables_keep_the_columns_of_all_releases() {
     let mut fewer = Catalog::new();
     fewer.insert(crate::schema::TableMetadata { regulars: local.regulars.iter().take(2).cloned().collect(), ..(*local).clone() });
 
-    history.take(Source::Cql, &fewer.into(), at(5, 0), true);
+    history.take(Source::Cql, &fewer.into(), at(5, 0), Additive::NotInLog);
 
     assert_eq!(history.latest().by_name("system", "local").unwrap().regulars, local.regulars);
 }
@@ -118,7 +118,7 @@ fn cassandras_own_tables_keep_the_columns_of_all_releases() {
 #[test]
 fn what_is_written_down_is_read_back() {
     let mut history = History::new(true);
-    history.take(Source::Cql, &reading("p int, v int, w frozen<u>", ""), at(5, 0), true);
+    history.take(Source::Cql, &reading("p int, v int, w frozen<u>", ""), at(5, 0), Additive::NotInLog);
     history.settle(&reading("p int, v int", "AND cdc = true"), at(5, 400));
     history.folded.insert(SegmentId(5), LogicalPosition(7));
 
@@ -141,7 +141,7 @@ fn old_definitions_go_and_the_one_that_is_needed_stays() {
     let mut history = History::new(false);
     for position in 1..=200 {
         let columns = if position % 2 == 0 { "p int, v int" } else { "p int, w int" };
-        history.take(Source::Cql, &reading(columns, ""), at(position, 1), true);
+        history.take(Source::Cql, &reading(columns, ""), at(position, 1), Additive::NotInLog);
     }
 
     history.prune(SegmentId(150));
@@ -151,4 +151,22 @@ fn old_definitions_go_and_the_one_that_is_needed_stays() {
     assert_eq!(names(&mut history, at(149, 2)), ["p", "w"]);
     history.prune(SegmentId(50));
     assert_eq!(history.tables().next().unwrap().1.versions().len(), 100);
+}
+
+#[test]
+fn fields_of_a_type_come_with_the_log_and_from_the_node_only_where_the_log_has_a_gap() {
+    let mut history = History::new(true);
+    history.take(Source::Cql, &reading("p int, w frozen<u>", ""), at(5, 0), Additive::NotInLog);
+    let cql = format!("CREATE TYPE ks.u (b int, c int); CREATE TABLE ks.t (p int, w frozen<u>, PRIMARY KEY (p)) WITH ID = {T};");
+    let rows = file::rows(&cql).unwrap();
+    let later = Reading::new(rows.resolve().catalog, rows);
+    let fields = |history: &mut History, at| history.catalog_at(at).table(T).unwrap().regulars[0].cql_type.clone();
+    let before = fields(&mut history, at(5, 200));
+
+    history.take(Source::Cql, &later, at(5, 100), Additive::Switches);
+    assert_eq!(fields(&mut history, at(5, 200)), before, "the node may be ahead of the log that is read");
+    history.take(Source::Cql, &later, at(7, 0), Additive::NotInLog);
+
+    assert_eq!(fields(&mut history, at(5, 200)), before);
+    assert_ne!(fields(&mut history, at(7, 1)), before);
 }

@@ -1,6 +1,6 @@
 //! The catalog that the pipeline decodes with, and how it asks for a newer one.
 
-use crate::history::{BEGINNING, History, Reading, Source};
+use crate::history::{Additive, BEGINNING, History, Reading, Source};
 use crate::mutation::{DecodeError, Mutation};
 use crate::position::{CommitLogPosition, LogicalPosition};
 use crate::schema::{Catalog, SchemaChange, TableId};
@@ -174,7 +174,7 @@ impl Tables {
         self.position = at;
         let is_gap = last != BEGINNING.segment && next != last && next.0 != last.0.saturating_add(1);
         if let (true, true, Some(reading)) = (is_gap, self.history.follows_log(), &self.reading) {
-            self.history.take(Source::Cql, reading, CommitLogPosition { position: LogicalPosition(0), ..at }, true);
+            self.history.take(Source::Cql, reading, CommitLogPosition { position: LogicalPosition(0), ..at }, Additive::NotInLog);
         }
     }
 
@@ -185,8 +185,12 @@ impl Tables {
         if let Some(reading) = published.reading {
             self.is_known = true;
             self.folds = published.folds;
-            let is_fresh = self.folds == self.exchange.folds();
-            self.history.take(Source::Cql, &reading, just_before(self.position), is_fresh);
+            let additive = match self.folds == self.exchange.folds() {
+                false => Additive::New,
+                true if self.history.is_from_files() => Additive::NotInLog,
+                true => Additive::Switches,
+            };
+            self.history.take(Source::Cql, &reading, just_before(self.position), additive);
             self.unsettled = self.history.follows_log().then_some(None);
             self.reading = Some(reading);
         }
