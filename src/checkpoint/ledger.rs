@@ -259,6 +259,19 @@ impl Ledger {
         Ok(())
     }
 
+    /// Corrects what a record says, all but its state, also if it is at its end. Nothing happens if there is no such record any more.
+    ///
+    /// # Errors
+    /// The store.
+    pub fn amend(&mut self, key: SegmentKey, change: impl FnOnce(&mut SegmentRecord)) -> Result<(), LedgerError> {
+        if !self.live.contains_key(&key) {
+            let Some(record) = self.find(key)? else { return Ok(()) };
+            count(&mut self.ended, record.state(), -1);
+            self.live.insert(key, Live::new(record));
+        }
+        self.update(key, change)
+    }
+
     /// Notes how far everything has arrived.
     ///
     /// # Errors

@@ -10,6 +10,7 @@
 
 #[cfg(test)]
 mod copies_test;
+mod decisions;
 mod durable;
 mod ledger;
 mod memory;
@@ -25,6 +26,7 @@ mod tests;
 mod trail;
 mod watched;
 
+pub use decisions::Discarded;
 pub use durable::{DurableStore, Opened};
 pub use ledger::{Covered, Ledger, LedgerError, OpenedLedger};
 pub use memory::{Fault, MemoryStore};

@@ -25,6 +25,7 @@ pub const STATE_VERSION: u32 = 1;
 /// spool/       our links to segments
 /// parked/      entries that wait or were refused
 /// quarantine/  whole files that could not be read
+/// requests/    what commands ask of the running agent
 /// ```
 #[derive(Debug)]
 pub struct StateDir {
@@ -88,7 +89,7 @@ impl StateDir {
         let lock = take_lock(dir)?;
         check_version(dir)?;
         let state = StateDir { dir: dir.to_owned(), lock };
-        for sub in [state.db(), state.spool(), state.parked(), state.quarantine()] {
+        for sub in [state.db(), state.spool(), state.parked(), state.quarantine(), state.requests()] {
             make_private(&sub)?;
         }
         sync(dir)?;
@@ -178,6 +179,11 @@ impl StateDir {
     /// Where unreadable files are kept.
     pub fn quarantine(&self) -> PathBuf {
         self.dir.join("quarantine")
+    }
+
+    /// Where commands leave what they ask of the running agent.
+    pub fn requests(&self) -> PathBuf {
+        self.dir.join("requests")
     }
 }
 

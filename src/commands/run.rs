@@ -154,6 +154,7 @@ impl Agent {
             ledger,
             folders: folders(&config, &state, settings_of_node.sync_period.unwrap_or(SYNC_PERIOD)),
             parked: (state.parked(), config.state.parked_limit),
+            requests: Some(state.requests()),
             spool_limit: config.state.spool.limit,
             tables,
             keystore: config.source.encryption.clone(),

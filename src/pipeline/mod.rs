@@ -16,7 +16,8 @@
 //! | what | what we do | what moves |
 //! |---|---|---|
 //! | a change of the schema in the log | take it into the history, send it as events | the watermark, once they arrived |
-//! | a table or column that is not known | ask for a newer schema, wait `schema.wait`, then park the entry | the watermark, once it is parked |
+//! | a table or column that is not known | ask for a newer schema, wait `schema.wait`, then park the entry, and behind it what comes later of its key and table | the watermark, once it is parked |
+//! | a newer schema that knows it | the reader stands still until what waited is handed over, in order | – |
 //! | a mutation that cannot be decoded, an event the other side refuses | park it | the same |
 //! | a range that cannot be read | note it, go on behind it, keep the whole file | the watermark |
 //! | an encrypted segment without its key | wait, unready; later segments wait too; read the keystore again | nothing |
@@ -28,6 +29,8 @@
 //! | the disk of the state folder is full | wait, unready | nothing |
 //! | the ledger cannot be saved, the folder cannot be listed | end, naming it | nothing |
 
+mod again;
+mod asked;
 mod breaker;
 mod clock;
 mod entry;
@@ -35,17 +38,21 @@ mod error;
 mod finish;
 mod keyring;
 mod lag;
+mod let_go;
 mod look;
 mod park;
 mod read;
 mod replay;
 mod report;
+mod retry;
 mod ship;
 mod tables;
 mod tail;
 
 pub use clock::Clock;
 pub use error::Fatal;
+pub use let_go::{discard, open_parked};
+pub use park::{Action, Answer, Class, Listed, Note, Outcome, Parked, Place, Request, Requests};
 pub use replay::{Replayed, replay};
 pub use ship::Shipper;
 pub use tables::{Exchange, Tables};
@@ -60,11 +67,11 @@ use crate::telemetry::{Metrics, SharedStatus};
 use breaker::{Breaker, Seen};
 use entry::Pending;
 use keyring::Keyring;
-use park::Parked;
 use read::Pass;
 use report::Reporting;
+use retry::Retries;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
@@ -104,6 +111,8 @@ pub struct Parts {
     pub folders: Folders,
     /// The folder of parked entries, and its limit in bytes.
     pub parked: (PathBuf, u64),
+    /// Where commands leave what they ask for.
+    pub requests: Option<PathBuf>,
     /// `state.spool.limit`, for the endpoints.
     pub spool_limit: u64,
     /// Schemas.
@@ -128,6 +137,7 @@ pub struct Pipeline {
     shipper: Option<Shipper>,
     breaker: Breaker,
     parked: Parked,
+    retries: Retries,
     tails: BTreeMap<SegmentKey, Tail>,
     pending: Option<Pending>,
     /// None under a manual clock.
@@ -190,9 +200,9 @@ impl Pipeline {
     ///
     /// # Errors
     /// The spool or the ledger cannot be read.
-    pub fn new(settings: Settings, parts: Parts) -> Result<Pipeline, Fatal> {
+    pub fn new(settings: Settings, mut parts: Parts) -> Result<Pipeline, Fatal> {
         let (dir, limit) = parts.parked;
-        let parked = open_parked(&dir, limit)?;
+        let parked = open_parked(&dir, limit, &mut parts.ledger)?;
         let (wake, woken) = sync_channel(1);
         let watch = (!parts.clock.is_manual()).then(|| Watch::start(&parts.folders.cdc_raw, wake));
         let finished = parts.folders.finished;
@@ -207,6 +217,7 @@ impl Pipeline {
             shipper: None,
             breaker: Breaker::new(settings.breaker),
             parked,
+            retries: Retries::new(parts.requests),
             tails: BTreeMap::new(),
             pending: None,
             watch,
@@ -233,6 +244,7 @@ impl Pipeline {
             settle_after,
             history_kept: 0,
         };
+        pipeline.forget_retries();
         pipeline.name_unacknowledged();
         for found in found {
             pipeline.take_in(found)?;
@@ -248,6 +260,9 @@ impl Pipeline {
         let began = |key: &SegmentKey| self.ledger.get(*key).filter(|record| record.delivered_to != DeliveredTo::default());
         for (key, record) in self.tails.keys().filter_map(|key| Some((key, began(key)?))) {
             shipper.window.resume(key.id, record.delivered_to);
+        }
+        for key in self.parked.kept_events() {
+            shipper.parked(key);
         }
         // Before anything is sent: a file sink that does not know its file again cannot tell what a crash tore from what was there.
         note_sink(&mut self.ledger, &shipper);
@@ -283,9 +298,10 @@ impl Pipeline {
             self.report(false);
             return Ok(());
         }
-        if self.is_look_due() {
+        if !self.retries.is_alone && self.is_look_due() {
             self.look()?;
         }
+        self.attend()?;
         let pass = self.read()?;
         self.read_all = pass == Pass::Complete;
         if self.read_all {
@@ -393,6 +409,7 @@ impl Pipeline {
         if let Some(shipper) = &mut self.shipper {
             shipper.rewind()?;
         }
+        self.forget_retries();
         self.pending = None;
         self.obstacle = None;
         let keys: Vec<SegmentKey> = self.tails.keys().copied().collect();
@@ -479,15 +496,15 @@ impl Pipeline {
                 self.ledger.advance(key, *to)?;
             }
         }
-        if !progress.segments.is_empty() {
+        let arrived = shipper.take_arrived();
+        if arrived > 0 {
             let ever = self.ledger.meta(META_EVENTS).and_then(serde_json::Value::as_u64).unwrap_or(0);
-            let arrived = shipper.take_arrived();
             self.ledger.set_meta(META_EVENTS, (ever + arrived).into());
         }
         note_sink(&mut self.ledger, shipper);
         self.ledger.save()?;
         shipper.window.durable(progress.mark);
-        Ok(())
+        self.let_arrived_go()
     }
 }
 
@@ -507,10 +524,6 @@ fn note_sink(ledger: &mut Ledger, shipper: &Shipper) {
 /// The key of a segment that is being read. Two contents of one id are never read at once.
 fn key_of(tails: &BTreeMap<SegmentKey, Tail>, id: crate::position::SegmentId) -> Option<SegmentKey> {
     tails.range(SegmentKey::first(id)..).next().map(|(key, _)| *key).filter(|key| key.id == id)
-}
-
-fn open_parked(dir: &Path, limit: u64) -> Result<Parked, Fatal> {
-    Parked::open(dir, limit).map_err(|source| Fatal::Io { action: "list", path: dir.to_owned(), source })
 }
 
 impl Schedule {

@@ -2,6 +2,7 @@
 
 use super::entry::{Aside, Desk, Entered, Pending};
 use super::error::Fatal;
+use super::retry::Turn;
 use super::tail::{Fates, Next};
 use super::{Pipeline, Schedule};
 use crate::cdc_raw::Finality;
@@ -50,6 +51,12 @@ impl Pipeline {
             self.obstacle = None;
         }
         let until = self.schedule.clock.now() + READ_TIME;
+        match self.retry(until)? {
+            Turn::Read if self.retries.is_alone => return Ok(Pass::Complete),
+            Turn::Read => {}
+            Turn::More => return Ok(Pass::More),
+            Turn::Wait => return Ok(Pass::Blocked),
+        }
         if let Some(pending) = self.pending.take()
             && !self.go_on_with(pending)?
         {
@@ -349,6 +356,7 @@ fn bytes_of(coverage: &Coverage, fates: Fates) -> Bytes {
             delivered: fates.delivered,
             filtered: fates.filtered,
             parked: fates.parked,
+            lost: fates.lost,
             damaged: coverage.damaged_logical,
             ..LogicalBytes::default()
         },

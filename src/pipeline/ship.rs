@@ -6,12 +6,15 @@ use crate::event::{self, ChangeEvent, Operation, ProjectError};
 use crate::mutation::Mutation;
 use crate::position::CommitLogPosition;
 use crate::progress::{EventPlace, Ticket, Window};
-use crate::schema::{Catalog, SchemaChange, TableKind, TableMetadata};
+use crate::schema::{Catalog, SchemaChange, TableId, TableKind, TableMetadata};
 use crate::sink::{DeliveryFailure, DeliveryReport, SendError, Sink, SinkError};
 use crate::telemetry::Metrics;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Header of an event that later ones of its partition may have overtaken, with the reason.
+const LATE: &str = "ringtail.late";
 
 /// Where an event stands: what a refusal is remembered by across a rewind.
 pub type EventKey = (CommitLogPosition, u32);
@@ -23,6 +26,30 @@ pub enum Cargo<'a> {
     Mutation(&'a Mutation<'a>),
     /// Changes of the schema. An entry with those has no data that is published, so its ordinals are theirs.
     Changes(&'a [SchemaChange]),
+}
+
+/// What of a mutation is to be sent, and as what.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending<'a> {
+    /// The entry.
+    pub at: CommitLogPosition,
+    /// The file that events name.
+    pub file: &'a str,
+    /// The first event.
+    pub from: u32,
+    /// The time that events carry; theirs if `None`.
+    pub ts_ms: Option<i64>,
+    /// How, if the entry was parked.
+    pub again: Option<Again<'a>>,
+}
+
+/// An entry that was read before and held back: it moves no segment.
+#[derive(Clone, Copy, Debug)]
+pub struct Again<'a> {
+    /// Events that came later were sent before it: the reason, for the header `ringtail.late`.
+    pub late: Option<&'a str>,
+    /// Only this event; the others were sent.
+    pub only: Option<u32>,
 }
 
 /// What has become of the events of a mutation.
@@ -46,6 +73,8 @@ pub enum Shipped {
     Refused {
         /// The event.
         ordinal: u32,
+        /// Its table.
+        table: (Option<TableId>, String),
         /// Why.
         reason: String,
     },
@@ -88,11 +117,19 @@ pub struct Shipper {
 
 struct InFlight {
     key: EventKey,
+    /// None of a change of the schema.
+    id: Option<TableId>,
     keyspace: String,
     table: String,
     /// None of a change of the schema.
     operation: Option<Operation>,
     bytes: u64,
+}
+
+impl InFlight {
+    fn name(&self) -> (Option<TableId>, String) {
+        (self.id, format!("{}.{}", self.keyspace, self.table))
+    }
 }
 
 impl Shipper {
@@ -112,21 +149,14 @@ impl Shipper {
         }
     }
 
-    /// Hands over the events of an entry from ordinal `from` on. `ts_ms` is the time of the events, or theirs if `None`.
+    /// Hands over the events of an entry from the first to be sent on.
     ///
     /// # Errors
     /// [`ProjectError`]: the mutation cannot be taken apart into events.
-    pub fn ship(
-        &mut self,
-        at: CommitLogPosition,
-        file: &str,
-        cargo: &Cargo<'_>,
-        from: u32,
-        ts_ms: Option<i64>,
-    ) -> Result<Shipped, ProjectError> {
+    pub fn ship(&mut self, sending: Sending<'_>, cargo: &Cargo<'_>) -> Result<Shipped, ProjectError> {
         match cargo {
-            Cargo::Mutation(mutation) => self.mutation(at, file, mutation, from, ts_ms),
-            Cargo::Changes(changes) => Ok(self.changes(at, file, changes, from, ts_ms)),
+            Cargo::Mutation(mutation) => self.mutation(sending, mutation),
+            Cargo::Changes(changes) => Ok(self.changes(sending, changes)),
         }
     }
 
@@ -135,36 +165,30 @@ impl Shipper {
         !changes.is_empty() && self.envelope.has_schema_topic()
     }
 
-    fn changes(&mut self, at: CommitLogPosition, file: &str, changes: &[SchemaChange], from: u32, ts_ms: Option<i64>) -> Shipped {
+    fn changes(&mut self, sending: Sending<'_>, changes: &[SchemaChange]) -> Shipped {
         for (ordinal, change) in (0..).zip(changes) {
-            let key = (at, ordinal);
-            if ordinal < from || self.parked.contains(&key) {
+            if self.is_left(sending, ordinal) {
                 continue;
             }
-            let ts_ms = ts_ms.unwrap_or(change.ts.div_euclid(1000));
-            let Some(record) = self.envelope.encode_change(change, at, ordinal, file, ts_ms) else { continue };
+            let ts_ms = sending.ts_ms.unwrap_or(change.ts.div_euclid(1000));
+            let Some(record) = self.envelope.encode_change(change, sending.at, ordinal, sending.file, ts_ms) else { continue };
             let flight = InFlight {
-                key,
+                key: (sending.at, ordinal),
+                id: None,
                 keyspace: change.keyspace.clone(),
                 table: change.table.clone().unwrap_or_default(),
                 operation: None,
-                bytes: record_bytes(&record),
+                bytes: 0,
             };
-            if let Some(stopped) = self.record(&record, flight) {
+            if let Some(stopped) = self.record(record, flight, sending.again) {
                 return stopped;
             }
         }
         Shipped::Done { published: true, events: u32::try_from(changes.len()).unwrap_or(u32::MAX) }
     }
 
-    fn mutation(
-        &mut self,
-        at: CommitLogPosition,
-        file: &str,
-        mutation: &Mutation<'_>,
-        from: u32,
-        ts_ms: Option<i64>,
-    ) -> Result<Shipped, ProjectError> {
+    fn mutation(&mut self, sending: Sending<'_>, mutation: &Mutation<'_>) -> Result<Shipped, ProjectError> {
+        let Sending { at, from, .. } = sending;
         let projection = event::project(at, mutation)?;
         if from == 0 && projection.empty_rows > 0 {
             self.metrics.filtered("empty", u64::from(projection.empty_rows));
@@ -178,14 +202,20 @@ impl Shipper {
                 continue;
             }
             published = true;
-            if event.ordinal < from || self.parked.contains(&(at, event.ordinal)) {
+            if self.is_left(sending, event.ordinal) {
                 continue;
             }
-            if let Some(stopped) = self.event(event, file, ts_ms) {
+            if let Some(stopped) = self.event(event, sending) {
                 return Ok(stopped);
             }
         }
         Ok(Shipped::Done { published, events: u32::try_from(projection.events.len()).unwrap_or(u32::MAX) })
+    }
+
+    /// Whether an event is not to be sent now.
+    fn is_left(&self, sending: Sending<'_>, ordinal: u32) -> bool {
+        let only = sending.again.and_then(|again| again.only);
+        ordinal < sending.from || only.is_some_and(|only| only != ordinal) || self.parked.contains(&(sending.at, ordinal))
     }
 
     /// Begins the series of every table that is published.
@@ -212,37 +242,51 @@ impl Shipper {
         }
     }
 
-    fn event(&mut self, event: &ChangeEvent<'_>, file: &str, ts_ms: Option<i64>) -> Option<Shipped> {
+    fn event(&mut self, event: &ChangeEvent<'_>, sending: Sending<'_>) -> Option<Shipped> {
         let key = (event.at, event.ordinal);
-        if let Some(reason) = self.refused.get(&key) {
-            return Some(Shipped::Refused { ordinal: event.ordinal, reason: reason.clone() });
+        let (table, operation) = (event.update.table, Some(event.change.operation()));
+        let (keyspace, name) = (table.keyspace.clone(), table.name.clone());
+        let flight = InFlight { key, id: Some(table.id), keyspace, table: name, operation, bytes: 0 };
+        if self.refused.contains_key(&key) {
+            return self.refusal(&flight);
         }
-        let record = self.envelope.encode(event, file, ts_ms.unwrap_or(event.timestamp.0.div_euclid(1000)));
-        let (table, bytes) = (event.update.table, record_bytes(&record));
-        let operation = Some(event.change.operation());
-        let flight = InFlight { key, keyspace: table.keyspace.clone(), table: table.name.clone(), operation, bytes };
-        self.record(&record, flight)
+        let record = self.envelope.encode(event, sending.file, sending.ts_ms.unwrap_or(event.timestamp.0.div_euclid(1000)));
+        self.record(record, flight, sending.again)
+    }
+
+    /// The event was refused before.
+    fn refusal(&self, flight: &InFlight) -> Option<Shipped> {
+        let reason = self.refused.get(&flight.key)?.clone();
+        Some(Shipped::Refused { ordinal: flight.key.1, table: flight.name(), reason })
     }
 
     /// Hands over one record; `None` if it is in the sink's hands.
-    fn record(&mut self, record: &Record, flight: InFlight) -> Option<Shipped> {
-        let ((at, ordinal), bytes) = (flight.key, flight.bytes);
-        if let Some(reason) = self.refused.get(&flight.key) {
-            return Some(Shipped::Refused { ordinal, reason: reason.clone() });
+    fn record(&mut self, mut record: Record, mut flight: InFlight, again: Option<Again<'_>>) -> Option<Shipped> {
+        let (at, ordinal) = flight.key;
+        if let Some(refusal) = self.refusal(&flight) {
+            return Some(refusal);
         }
+        if let Some(reason) = again.and_then(|again| again.late) {
+            record.headers.push((LATE, reason.to_owned()));
+        }
+        let bytes = record_bytes(&record);
+        flight.bytes = bytes;
         let blocked = |why| Some(Shipped::Blocked { ordinal, why });
         if !self.window.has_room(bytes) {
             return blocked(Blocked::Full);
         }
         let ticket = self.window.next_ticket();
-        match self.sink.send(record, ticket) {
+        match self.sink.send(&record, ticket) {
             Ok(()) => {}
             Err(SendError::Full) => return blocked(Blocked::Full),
             Err(SendError::UnknownTopic(topic)) => return blocked(Blocked::UnknownTopic(topic)),
             Err(SendError::Unauthorized(reason)) => return blocked(Blocked::Unauthorized(reason)),
-            Err(SendError::Refused(reason)) => return Some(Shipped::Refused { ordinal, reason }),
+            Err(SendError::Refused(reason)) => return Some(Shipped::Refused { ordinal, table: flight.name(), reason }),
         }
-        self.window.issue(EventPlace { segment: at.segment, position: at.position, ordinal, bytes });
+        match again {
+            None => self.window.issue(EventPlace { segment: at.segment, position: at.position, ordinal, bytes }),
+            Some(_) => self.window.issue_aside(bytes),
+        };
         self.in_flight.insert(ticket, flight);
         None
     }
@@ -256,6 +300,12 @@ impl Shipper {
     pub fn parked(&mut self, key: EventKey) {
         self.refused.remove(&key);
         self.parked.insert(key);
+    }
+
+    /// The event is taken out of `parked/` to be sent.
+    pub fn unpark(&mut self, key: EventKey) {
+        self.refused.remove(&key);
+        self.parked.remove(&key);
     }
 
     /// Takes in what has arrived, waiting up to `wait` if nothing has.

@@ -274,6 +274,14 @@ impl Tables {
         Patience::GiveUp
     }
 
+    /// Asks for a newer catalog, whatever is known. Answers how long one is waited for; `None` if there is nobody to ask.
+    pub fn ask(&mut self) -> Option<Duration> {
+        self.live.then(|| {
+            self.exchange.wish();
+            self.wait
+        })
+    }
+
     /// A mutation was decoded: whatever was waited for is here.
     pub fn found(&mut self) {
         self.waiting = None;

@@ -38,6 +38,8 @@ pub struct Fates {
     pub filtered: u64,
     /// The entry is parked.
     pub parked: u64,
+    /// Something of the entry was discarded.
+    pub lost: u64,
 }
 
 /// What became of one entry.
@@ -49,6 +51,8 @@ pub enum Fate {
     Filtered,
     /// It is parked.
     Parked,
+    /// Something of it was discarded.
+    Lost,
 }
 
 /// What comes next.
@@ -87,12 +91,22 @@ impl Arrival<'_> {
 impl Fates {
     /// Counts an entry whose frame has this many bytes.
     pub fn count(&mut self, fate: Fate, bytes: usize) {
-        let sum = match fate {
+        *self.sum(fate) += bytes.max(ENTRY_OVERHEAD as usize) as u64;
+    }
+
+    /// An entry that was counted as parked has come to its end.
+    pub fn unpark(&mut self, fate: Fate, bytes: u64) {
+        self.parked = self.parked.saturating_sub(bytes);
+        *self.sum(fate) += bytes;
+    }
+
+    fn sum(&mut self, fate: Fate) -> &mut u64 {
+        match fate {
             Fate::Delivered => &mut self.delivered,
             Fate::Filtered => &mut self.filtered,
             Fate::Parked => &mut self.parked,
-        };
-        *sum += bytes.max(ENTRY_OVERHEAD as usize) as u64;
+            Fate::Lost => &mut self.lost,
+        }
     }
 }
 

@@ -60,7 +60,7 @@ struct Slot {
     to: DeliveredTo,
     bytes: u64,
     acknowledged: bool,
-    /// Its segment is gone.
+    /// It moves no segment: its segment is gone, or it stands below what was read.
     abandoned: bool,
     /// Entries without events that were read after this event: the last of each segment stands for those before it.
     passed: Vec<(SegmentId, DeliveredTo)>,
@@ -114,6 +114,27 @@ impl Window {
             passed: Vec::new(),
         });
         ticket
+    }
+
+    /// Gives an event its ticket that was read before and held back: it has its place in the order of sending, and moves no segment. The
+    /// caller has asked [`Window::has_room`].
+    pub fn issue_aside(&mut self, bytes: u64) -> Ticket {
+        let ticket = self.next_ticket();
+        self.bytes += bytes;
+        let (segment, to) = (SegmentId(0), DeliveredTo::default());
+        self.slots.push_back(Slot { segment, to, bytes, acknowledged: false, abandoned: true, passed: Vec::new() });
+        ticket
+    }
+
+    /// The first ticket that is still in the window, or the next one: what was issued before has arrived, and a durable checkpoint
+    /// covers everything that stood before it. True until the next [`Window::reset`].
+    pub fn first(&self) -> Ticket {
+        Ticket(self.first)
+    }
+
+    /// How far a segment was taken in.
+    pub fn issued(&self, segment: SegmentId) -> DeliveredTo {
+        self.end_of_entries.issued(segment)
     }
 
     /// Notes that an entry, and all before it, needs no further event: all that are sent of it were issued.

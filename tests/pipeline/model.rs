@@ -1,14 +1,14 @@
 //! Seeds: one node, one loop, everything that can go wrong, chosen by a seed; each run ends with everything where it belongs.
 
 use crate::rig::{Rig, Setup, assert_adds_up};
-use crate::support::expected::{Event, Expected, Reader, compare, parked};
+use crate::support::expected::{Entry, Event, Expected, Reader, compare, parked};
 use crate::support::node::{Step, names};
 use crate::support::plan::{Ending, Plan};
 use crate::support::recorded::Recorded;
 use crate::support::segment::{self, Layout};
 use ringtail::cdc_raw::Finished;
 use ringtail::checkpoint::{Ending as Ended, Fault as StoreFault, SegmentState};
-use ringtail::pipeline::Fatal;
+use ringtail::pipeline::{Action, Fatal, Request, Requests};
 use ringtail::schema::Catalog;
 use ringtail::sink::faults::{Choices, Faults};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,8 @@ struct Scenario<'c> {
     /// What the agent knows at first, and what it learns later, if it does.
     known: Catalog,
     learns: bool,
+    /// Whether it is learned in time, or some of it after some of what needs it was parked.
+    in_time: bool,
     expected: BTreeMap<u64, Option<Expected>>,
     /// How often in a thousand turns something ends the process.
     crashes_per_mille: u32,
@@ -50,13 +52,14 @@ fn scenario<'c>(seed: u64, recorded: &'c Recorded, pool: &[Vec<Vec<u8>>]) -> Sce
         ..Faults::default()
     };
     let (known, live, learns) = schema(&mut choices, &recorded.catalog);
+    let in_time = learns && choices.happens(400);
     let setup = Setup {
         window: 1 + choices.below(60) as usize,
         faults,
         synced: choices.happens(300),
         commitlog: choices.happens(300),
         finished: if choices.happens(150) { Finished::Keep } else { Finished::Delete },
-        schema: (live, if learns { LONG } else { Duration::from_secs(choices.below(3)) }),
+        schema: (live, if in_time { LONG } else { Duration::from_secs(choices.below(3)) }),
         look: Duration::from_micros(choices.below(1500)),
         rescan: Duration::from_millis(choices.below(3) * 40),
         ..Setup::default()
@@ -65,7 +68,7 @@ fn scenario<'c>(seed: u64, recorded: &'c Recorded, pool: &[Vec<Vec<u8>>]) -> Sce
     let refused = |event: &Event| refuses(one_in, event);
     let mut reader = Reader::new(if learns { &recorded.catalog } else { &known }, &refused);
     let expected = plan.contents.iter().map(|(id, content)| (*id, reader.read(content.name, &content.bytes).ok())).collect();
-    Scenario { plan, setup, expected, learns, known, crashes_per_mille: if calm { 0 } else { choices.below(60) as u32 } }
+    Scenario { plan, setup, expected, learns, in_time, known, crashes_per_mille: if calm { 0 } else { choices.below(60) as u32 } }
 }
 
 /// The catalog without some of its tables; whether somebody is asked for a newer one, and whether that one has them.
@@ -82,7 +85,7 @@ fn schema(choices: &mut Choices, full: &Catalog) -> (Catalog, bool, bool) {
         }
     }
     let live = choices.happens(600);
-    (known, live, live && choices.happens(500))
+    (known, live, choices.happens(700))
 }
 
 /// Two to five segments of recorded entries, cut into sections anew; some are damaged.
@@ -166,6 +169,9 @@ pub struct Tally {
     parked_refused: usize,
     schemas_learned: usize,
     returns: usize,
+    unparked: usize,
+    queued: usize,
+    retries_asked: usize,
 }
 
 impl Tally {
@@ -186,7 +192,7 @@ fn returns(rig: &Rig, step: &Step) -> bool {
 
 /// One run of a seed.
 pub fn run(seed: u64, recorded: &Recorded, pool: &[Vec<Vec<u8>>], tally: &mut Tally) {
-    let Scenario { mut plan, setup, known, learns, expected, crashes_per_mille } = scenario(seed, recorded, pool);
+    let Scenario { mut plan, setup, known, learns, in_time, expected, crashes_per_mille } = scenario(seed, recorded, pool);
     let finished = setup.finished;
     let mut choices = Choices::new(seed ^ 0xdead);
     let mut rig = Rig::new(setup, &known);
@@ -201,26 +207,75 @@ pub fn run(seed: u64, recorded: &Recorded, pool: &[Vec<Vec<u8>>], tally: &mut Ta
                 rig.perform(&step);
             }
         }
-        if !learned && choices.happens(if writing { 20 } else { 500 }) {
-            rig.exchange.publish(recorded.catalog.clone());
-            learned = true;
+        if !learned && choices.happens(if writing || !in_time { 20 } else { 500 }) {
+            let known = more(&mut choices, &rig, recorded);
+            learned = known.len() == recorded.catalog.len();
+            rig.exchange.publish(known);
             tally.schemas_learned += 1;
         }
+        let waiting = rig.is_running() && choices.happens(5);
+        if waiting {
+            let request = Request { action: Action::Retry, places: None };
+            Requests::new(rig.folder("requests")).ask(&request).expect("a writable folder");
+            tally.retries_asked += 1;
+        }
+        let before = parked(&rig.folder("parked"));
         // Of tables that no schema will ever know the wait is over at last.
-        if learns && learned && !writing && choices.happens(10) {
+        if in_time && learned && !writing && choices.happens(10) {
             rig.clock.advance(LONG);
         }
         let calm = !writing && turns > 300;
         turn(&mut rig, &mut choices, if calm { 0 } else { crashes_per_mille }, tally);
+        tally.unparked += before.difference(&parked(&rig.folder("parked"))).count();
         assert_nothing_vanished(&rig, &expected);
         turns += 1;
-        if !writing && learned && rig.is_running() && is_through(&rig, finished) {
+        if !writing && learned && rig.is_running() && is_through(&rig, finished) && nothing_is_free(&rig, &expected) {
             break;
         }
         assert!(turns < TURNS_MAX, "stuck: {:?}; left in cdc_raw: {:?}; {:?}", rig.obstacle(), rig.node.left(), rig.errors());
     }
     tally.sink_resets += rig.resets();
     verify(&mut rig, &expected, finished, tally);
+}
+
+/// The catalog that is known, and some more of the tables that there are; all of them in the end.
+fn more(choices: &mut Choices, rig: &Rig, recorded: &Recorded) -> Catalog {
+    let mut known = rig.exchange.newest().catalog.map(|catalog| (*catalog).clone()).unwrap_or_default();
+    let all = choices.happens(300);
+    let mut missing: Vec<_> = recorded.catalog.tables().filter(|table| known.table(table.id).is_none()).collect();
+    missing.sort_unstable_by_key(|table| table.id.0);
+    for table in missing {
+        if all || choices.happens(400) {
+            known.insert((**table).clone());
+        }
+    }
+    known
+}
+
+/// What is parked of a segment's entries, and the first update that waits.
+fn waiting(rig: &Rig) -> BTreeMap<(u64, u32), usize> {
+    let folder = rig.folder("parked");
+    let waiting = parked(&folder).into_iter().filter(|(.., ordinal)| ordinal.is_none());
+    waiting
+        .map(|(segment, position, _)| {
+            let note = std::fs::read(folder.join(format!("{segment}-{position}.json"))).expect("a note");
+            let note: serde_json::Value = serde_json::from_slice(&note).expect("a note");
+            ((segment, position), note["first_update"].as_u64().expect("a number") as usize)
+        })
+        .collect()
+}
+
+/// Whether everything that waits does so for something that no schema knows.
+fn nothing_is_free(rig: &Rig, expected: &BTreeMap<u64, Option<Expected>>) -> bool {
+    let waiting = waiting(rig);
+    let entries = || expected.values().flatten().flat_map(|expected| &expected.list);
+    let parked = || entries().filter(|entry| waiting.contains_key(&entry.at));
+    let unknown = || parked().filter(|entry| entry.unknown.is_some());
+    let tables: BTreeSet<_> = unknown().filter_map(|entry| entry.unknown.flatten()).map(|table| table.0).collect();
+    let mut keys: BTreeSet<&Vec<u8>> = unknown().map(|entry| &entry.key).collect();
+    // Whoever waits for a table makes its key wait.
+    keys.extend(parked().filter(|entry| entry.tables.iter().any(|table| tables.contains(&table.0))).map(|entry| &entry.key));
+    parked().all(|entry| entry.unknown.is_some() || keys.contains(&entry.key))
 }
 
 /// A turn, or something that ends the process.
@@ -293,8 +348,16 @@ fn is_through(rig: &Rig, finished: Finished) -> bool {
 }
 
 fn verify(rig: &mut Rig, expected: &BTreeMap<u64, Option<Expected>>, finished: Finished, tally: &mut Tally) {
-    let events: Vec<Event> = expected.values().flatten().flat_map(|expected| expected.events.clone()).collect();
-    let verdict = compare(&events, &rig.events());
+    let waiting = waiting(rig);
+    let entries = || expected.values().flatten().flat_map(|expected| &expected.list);
+    let waits = |entry: &Entry, update: usize| waiting.get(&entry.at).is_some_and(|from| *from <= update);
+    let all = || entries().flat_map(|entry| entry.events.iter().map(move |event| (entry, event)));
+    let is_due = |(entry, (update, _, _, refused)): &(&Entry, &(usize, u32, Event, bool))| !refused && !waits(entry, *update);
+    let events: Vec<Event> = all().filter(is_due).map(|(_, (_, _, event, _))| event.clone()).collect();
+    // What waits now was perhaps sent by a reading that a crash undid.
+    let free: BTreeSet<&str> = all().filter(|event| !is_due(event)).map(|(_, (_, _, event, _))| event.id.as_str()).collect();
+    let arrived = rig.events();
+    let verdict = compare(&events, arrived.iter().filter(|event| !free.contains(event.id.as_str())));
     assert!(verdict.problems.is_empty(), "{}", verdict.problems[..verdict.problems.len().min(10)].join("\n"));
 
     let parked = parked(&rig.folder("parked"));
@@ -303,9 +366,17 @@ fn verify(rig: &mut Rig, expected: &BTreeMap<u64, Option<Expected>>, finished: F
         assert!(records.insert(key.id.0, record).is_none(), "segment {key} has only ever had one content");
     }
     // What the node takes back without CDC data is perhaps never seen.
-    let seen = expected.iter().filter(|(id, _)| records.contains_key(id)).filter_map(|(_, expected)| expected.as_ref());
-    let should: BTreeSet<_> = seen.flat_map(|expected| expected.parked.clone()).collect();
-    assert_eq!(parked, should, "what is parked");
+    let seen = || entries().filter(|entry| records.contains_key(&entry.at.0));
+    for entry in seen() {
+        assert!(entry.unknown.is_none() || waiting.contains_key(&entry.at), "{:?} is not parked", entry.at);
+        tally.queued += usize::from(entry.unknown.is_none() && waiting.contains_key(&entry.at));
+    }
+    let refused = |entry: &Entry, (update, ordinal, _, refused): &(usize, u32, Event, bool)| {
+        (*refused && !waits(entry, *update)).then_some((entry.at.0, entry.at.1, Some(*ordinal)))
+    };
+    let should: BTreeSet<_> = seen().flat_map(|entry| entry.events.iter().filter_map(|event| refused(entry, event))).collect();
+    let are: BTreeSet<_> = parked.iter().filter(|(.., ordinal)| ordinal.is_some()).copied().collect();
+    assert!(should.is_subset(&are), "refused, and not parked: {:?}", should.difference(&are));
     tally.events += events.len();
     tally.repeats += verdict.repeats;
     tally.parked_refused += parked.iter().filter(|(.., ordinal)| ordinal.is_some()).count();
@@ -334,9 +405,14 @@ fn verify(rig: &mut Rig, expected: &BTreeMap<u64, Option<Expected>>, finished: F
                 assert!(record.cause.is_some(), "segment {id}: {record:?}");
             }
         }
-        if let Some(Expected { bytes: [delivered, filtered, parked], .. }) = &expected[id] {
+        if let Some(Expected { list, .. }) = &expected[id] {
+            let mut bytes = [0; 3];
+            for entry in list {
+                let is_parked = parked.iter().any(|(segment, position, _)| (*segment, *position) == entry.at);
+                bytes[if is_parked { 2 } else { usize::from(entry.events.is_empty()) }] += entry.length;
+            }
             let logical = record.bytes.logical;
-            assert_eq!((logical.delivered, logical.filtered, logical.parked), (*delivered, *filtered, *parked), "segment {id}: {record:?}");
+            assert_eq!([logical.delivered, logical.filtered, logical.parked], bytes, "segment {id}: {record:?}");
         }
     }
 }

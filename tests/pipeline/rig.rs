@@ -93,7 +93,7 @@ impl Rig {
     /// Folders without a segment, and no loop yet.
     pub fn new(setup: Setup, catalog: &Catalog) -> Rig {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        for name in ["spool", "quarantine", "parked"] {
+        for name in ["spool", "quarantine", "parked", "requests"] {
             fs::create_dir(dir.path().join(name)).expect("a writable folder");
         }
         let mut setup = setup;
@@ -114,7 +114,7 @@ impl Rig {
         }
     }
 
-    /// One of `spool`, `quarantine`, `parked`.
+    /// One of `spool`, `quarantine`, `parked`, `requests`.
     pub fn folder(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -153,6 +153,7 @@ impl Rig {
             ledger,
             folders,
             parked: (self.folder("parked"), self.setup.parked_limit),
+            requests: Some(self.folder("requests")),
             spool_limit: 1 << 40,
             tables: if self.setup.log { self.with_history(tables, live) } else { tables },
             keystore: None,

@@ -1,12 +1,13 @@
 //! What a segment must give, read at once by the library, and the comparison with what arrived.
 
 use super::node::names;
+use ringtail::codec;
 use ringtail::commitlog::{Horizon, Item, SegmentError, SegmentName, SegmentReader};
 use ringtail::envelope::{Envelope, EnvelopeSettings, PartitionBy, Record, TopicTemplate};
 use ringtail::event::{self, ChangeEvent};
 use ringtail::mutation;
 use ringtail::position::{CommitLogPosition, SegmentId};
-use ringtail::schema::Catalog;
+use ringtail::schema::{Catalog, TableId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -79,6 +80,25 @@ pub struct Expected {
     pub damages: usize,
     /// How many entries can.
     pub entries: usize,
+    /// Each of them.
+    pub list: Vec<Entry>,
+}
+
+/// One entry, whatever waits before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Segment and position.
+    pub at: (u64, u32),
+    /// The bytes of its frame.
+    pub length: u64,
+    /// Its partition key.
+    pub key: Vec<u8>,
+    /// Its events that are published, with the updates that they are of, and whether the other side refuses them.
+    pub events: Vec<(usize, u32, Event, bool)>,
+    /// The tables of the updates that can be decoded.
+    pub tables: Vec<TableId>,
+    /// The table of the first update that cannot be.
+    pub unknown: Option<Option<TableId>>,
 }
 
 /// Reads segments at once.
@@ -86,12 +106,15 @@ pub struct Reader<'c> {
     catalog: &'c Catalog,
     envelope: Envelope,
     refused: &'c dyn Fn(&Event) -> bool,
+    /// What something waits for, so that everything later of it waits too.
+    keys: BTreeSet<Vec<u8>>,
+    tables: BTreeSet<uuid::Uuid>,
 }
 
 impl<'c> Reader<'c> {
     /// Decodes with `catalog`. `refused` says which events the other side never takes.
     pub fn new(catalog: &'c Catalog, refused: &'c dyn Fn(&Event) -> bool) -> Reader<'c> {
-        Reader { catalog, envelope: envelope(), refused }
+        Reader { catalog, envelope: envelope(), refused, keys: BTreeSet::new(), tables: BTreeSet::new() }
     }
 
     /// What becomes of the segment with this name and these bytes.
@@ -113,35 +136,71 @@ impl<'c> Reader<'c> {
 
     fn entry(&mut self, file: &str, at: CommitLogPosition, body: &[u8], length: u64, expected: &mut Expected) {
         expected.entries += 1;
-        let mut parked = BTreeSet::new();
+        let entry = self.look(file, at, body, length);
+        // From this update on it waits.
+        let waits = self.waits_from(&entry);
+        let mut parked: BTreeSet<_> = waits.iter().map(|_| (at.segment.0, at.position.0, None)).collect();
         let mut published = false;
-        let (mutation, whole) = match mutation::decode(body, self.catalog) {
-            Ok(mutation) => (mutation, true),
-            Err(incomplete) => (incomplete.leading, false),
-        };
-        for event in event::project(at, &mutation).expect("recorded range deletions pair").events {
-            if !event.update.table.is_published() {
-                continue;
-            }
+        for (_, ordinal, event, refused) in entry.events.iter().filter(|(update, ..)| waits.is_none_or(|waits| *update < waits)) {
             published = true;
-            let arrives = self.event(file, &event);
-            if (self.refused)(&arrives) {
-                parked.insert((at.segment.0, at.position.0, Some(event.ordinal)));
+            if *refused {
+                parked.insert((at.segment.0, at.position.0, Some(*ordinal)));
             } else {
-                expected.events.push(arrives);
+                expected.events.push(event.clone());
             }
-        }
-        if !whole {
-            parked.insert((at.segment.0, at.position.0, None));
         }
         let fate = if !parked.is_empty() { 2 } else { usize::from(!published) };
         expected.bytes[fate] += length;
         expected.parked.extend(parked);
+        expected.list.push(entry);
     }
 
-    fn event(&mut self, file: &str, event: &ChangeEvent<'_>) -> Event {
+    fn look(&mut self, file: &str, at: CommitLogPosition, body: &[u8], length: u64) -> Entry {
+        let (mutation, error) = match mutation::decode(body, self.catalog) {
+            Ok(mutation) => (mutation, None),
+            Err(incomplete) => (incomplete.leading, Some(incomplete.error)),
+        };
+        let published = event::project(at, &mutation).expect("recorded range deletions pair").events;
+        let published = published.iter().filter(|event| event.update.table.is_published());
+        let events = published.map(|event| {
+            let arrives = self.envelope_of(file, event);
+            let refused = (self.refused)(&arrives);
+            (event.update_index as usize, event.ordinal, arrives, refused)
+        });
+        Entry {
+            at: (at.segment.0, at.position.0),
+            length,
+            key: key(body),
+            events: events.collect(),
+            tables: mutation.updates.iter().map(|update| update.table.id).collect(),
+            unknown: error.map(|error| error.table_id()),
+        }
+    }
+
+    /// The first update of an entry that waits; what comes later of its key or that table waits behind it.
+    fn waits_from(&mut self, entry: &Entry) -> Option<usize> {
+        let says_something = !entry.events.is_empty() || entry.unknown.is_some();
+        let behind_key = self.keys.contains(&entry.key).then_some(0);
+        let behind_table = entry.tables.iter().position(|table| self.tables.contains(&table.0));
+        let behind = behind_key.or(behind_table).filter(|_| says_something);
+        let unknown = entry.unknown.map(|_| entry.tables.len());
+        let from = [behind, unknown].into_iter().flatten().min()?;
+        self.keys.insert(entry.key.clone());
+        if unknown == Some(from) {
+            self.tables.extend(entry.unknown.flatten().map(|table| table.0));
+        }
+        Some(from)
+    }
+
+    fn envelope_of(&mut self, file: &str, event: &ChangeEvent<'_>) -> Event {
         Event::from(&self.envelope.encode(event, file, 0))
     }
+}
+
+/// The partition key of a serialized mutation: number of updates, table id, length, key.
+fn key(body: &[u8]) -> Vec<u8> {
+    let (rest, _) = codec::unsigned_vint32(body).expect("a number of updates");
+    codec::vint_bytes(&rest[16..], "key").expect("a key").1.to_vec()
 }
 
 /// What lies in `parked/`, in the same form; each entry has its note.
