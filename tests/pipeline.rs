@@ -5,6 +5,8 @@
 // Clippy knows tests, but not the helpers of tests in files of their own: here an index out of bounds is a failed test.
 #![allow(clippy::indexing_slicing)]
 
+#[path = "pipeline/batches.rs"]
+mod batches;
 #[path = "pipeline/damage.rs"]
 mod damage;
 #[path = "pipeline/ending.rs"]
@@ -21,6 +23,10 @@ mod parking;
 mod rig;
 #[path = "pipeline/schema.rs"]
 mod schema;
+#[path = "pipeline/tables.rs"]
+mod tables;
+#[path = "pipeline/unparking.rs"]
+mod unparking;
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
