@@ -136,7 +136,8 @@ impl Desk<'_> {
             return error.map(|error| (mutation.updates.len(), Hurdle::Undecodable(error)));
         };
         let kept = parked.kept_from(arrival.at).map(|update| (update as usize, Hurdle::Kept));
-        let waits = kept.is_none() && (error.is_some() || self.shipper.publishes(arrival.at, mutation));
+        // What is read again may stand behind more than when it was parked: what came out since can have been lost with a crash.
+        let waits = error.is_some() || self.shipper.publishes(arrival.at, mutation);
         let behind = waits.then(|| behind(parked, arrival.body(), mutation)).flatten();
         let undecodable = error.map(|error| (mutation.updates.len(), Hurdle::Undecodable(error)));
         [kept, behind, undecodable].into_iter().flatten().min_by_key(|(update, _)| *update)

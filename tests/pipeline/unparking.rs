@@ -110,7 +110,10 @@ fn i1_what_comes_later_of_the_key_or_the_table_waits_behind_a_parked_entry_and_a
 fn a_refresh_that_brings_nothing_new_moves_nothing() {
     let mut rig = rig(&without(&["items"]), Setup::default());
     rig.settle();
+    rig.exchange.publish(without(&["items"]));
+    rig.settle();
     let before = (notes(&rig), rig.events().len());
+    assert_eq!(before.0[0]["tries"], 1, "after a start everything is tried once");
 
     rig.exchange.publish(without(&["items"]));
     rig.settle();
@@ -338,7 +341,8 @@ fn another_content_of_a_segment_does_not_replace_what_is_parked_of_the_first() {
 
     let why = rig.obstacle().expect("not ready");
     assert!(why.contains("another content of the segment has parked entry") && why.ends_with("retry or discard it first"), "{why}");
-    assert_eq!(notes(&rig), before);
+    let after = notes(&rig);
+    assert!(before.iter().all(|note| after.contains(note)), "{after:?}");
 }
 
 /// Few keys and tables, so that much waits for each other; the schema comes bit by bit; the process and deliveries fail.
@@ -430,7 +434,7 @@ fn play(seed: u64) -> (usize, usize) {
 fn i1_order_per_partition_holds_whenever_the_schema_comes_and_whatever_fails() {
     let seeds = match crate::setting("RINGTAIL_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..crate::setting("RINGTAIL_SEEDS").unwrap_or(200),
+        None => 0..crate::setting("RINGTAIL_SEEDS").unwrap_or(60),
     };
     let (mut most, mut repeats, mut failed) = (0, 0, Vec::new());
     for seed in seeds {
