@@ -3,6 +3,7 @@
 mod check;
 mod dump;
 mod identity;
+mod parked;
 mod replay;
 mod run;
 mod schema;
@@ -14,6 +15,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use ringtail::config::{self, Config};
 use ringtail::dump::Release;
 use ringtail::keystore::KeystoreType;
+use ringtail::pipeline::park::Place;
 use ringtail::telemetry::{self, NodeName};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -48,8 +50,8 @@ pub enum Exit {
 Exit codes:
    0  done
   64  bad usage or configuration
-  65  unreadable or unknown input (dump, replay)
-  69  a service does not answer (check), or --timeout has passed (run --drain)
+  65  unreadable or unknown input (dump, replay), something stays parked (parked retry)
+  69  a service does not answer (check), or --timeout has passed
   70  a promise is broken: bytes lost, checkpoint gone
   74  input or output failed
   75  another instance holds the state folder or the output file")]
@@ -71,6 +73,9 @@ enum Command {
     /// A schema file from a running node; what is known of the schema, with its history
     #[command(subcommand)]
     Schema(SchemaCommand),
+    /// What could not be published and is kept with its reason: look at it, publish it, give it up
+    #[command(subcommand)]
+    Parked(ParkedCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -147,6 +152,66 @@ struct SchemaShowArgs {
     table: Option<String>,
 }
 
+#[derive(Debug, Subcommand)]
+enum ParkedCommand {
+    /// Print what is parked, in the order in which it is published
+    List(ParkedListArgs),
+    /// Print why one entry is parked and what it is made of; never a value
+    Show(ParkedShowArgs),
+    /// Publish what can be published now: by the running agent, or here if none runs
+    Retry(ParkedRetryArgs),
+    /// Give entries up for ever; they count as lost, with time and reason
+    Discard(ParkedDiscardArgs),
+}
+
+#[derive(Debug, Args)]
+struct ParkedListArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// JSON Lines
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ParkedShowArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// As `parked list` prints it: segment:position, or segment:position/event
+    #[arg(value_name = "POS")]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+struct ParkedRetryArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// As `parked list` prints them. What waits comes out in order: an entry goes only after those before it
+    #[arg(value_name = "POS", required_unless_present = "all", conflicts_with = "all")]
+    places: Vec<Place>,
+    /// Everything that is parked
+    #[arg(long)]
+    all: bool,
+    /// How long to wait for it, as 30s or 5m
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+struct ParkedDiscardArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// As `parked list` prints them
+    #[arg(value_name = "POS", required = true)]
+    places: Vec<Place>,
+    /// Why; it goes on record
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Really do it
+    #[arg(long)]
+    yes: bool,
+}
+
 /// Runs a command.
 pub fn run(cli: Cli) -> Exit {
     match cli.command {
@@ -156,6 +221,10 @@ pub fn run(cli: Cli) -> Exit {
         Command::Check(args) => check::run(&args),
         Command::Schema(SchemaCommand::Export(args)) => schema::export(&args),
         Command::Schema(SchemaCommand::Show(args)) => schema::show(&args),
+        Command::Parked(ParkedCommand::List(args)) => parked::list(&args),
+        Command::Parked(ParkedCommand::Show(args)) => parked::show(&args),
+        Command::Parked(ParkedCommand::Retry(args)) => parked::retry(&args),
+        Command::Parked(ParkedCommand::Discard(args)) => parked::discard(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ringtail", &mut script);

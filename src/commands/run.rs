@@ -9,6 +9,7 @@ use ringtail::checkpoint::{CheckpointStore, Ledger, LedgerError, Opened, OpenedL
 use ringtail::config::{self, Config, NodeSettings, SinkTo};
 use ringtail::history::{Additive, BEGINNING, History, Reading, SavedError, Source};
 use ringtail::http::HttpServer;
+use ringtail::pipeline::park::{Answer, Request};
 use ringtail::pipeline::{Clock, Exchange, Fatal, META_HISTORY, META_SINK, Parts, Pipeline, Settings, Tables};
 use ringtail::schema::live::NodeIdentity;
 use ringtail::sink::SinkError;
@@ -40,7 +41,7 @@ pub fn run(args: &RunArgs) -> Exit {
         Ok(tables) => tables,
         Err(error) => return fail(Exit::Usage, &error),
     };
-    match Agent::start(config, tables, node).and_then(|agent| agent.run(args)) {
+    match Agent::start(config, tables, node, true).and_then(|agent| agent.run(args)) {
         Ok(exit) => exit,
         Err(error) => fail(exit_of(&error), &error),
     }
@@ -114,7 +115,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     }
 }
 
-struct Agent {
+pub struct Agent {
     config: Config,
     runtime: Runtime,
     stop: Stop,
@@ -125,22 +126,27 @@ struct Agent {
     identity: Arc<OnceLock<NodeIdentity>>,
     /// Which revision of the schema history was copied, and when.
     copied: (u64, Instant),
-    http: HttpServer,
+    /// None for a command that is soon through.
+    http: Option<HttpServer>,
     /// Held for as long as the process lives.
     state: StateDir,
 }
 
 impl Agent {
-    fn start(config: Config, file: Option<Reading>, node: NodeName) -> anyhow::Result<Agent> {
+    /// Takes the state folder and puts everything together; nothing is sent yet.
+    pub fn start(config: Config, file: Option<Reading>, node: NodeName, has_endpoints: bool) -> anyhow::Result<Agent> {
         let version = env!("CARGO_PKG_VERSION");
         let (metrics, status) = (Arc::new(Metrics::new(version)), SharedStatus::new(version));
         let runtime = shell::runtime().context("cannot start the runtime")?;
         let stop = shell::listen_for_stop(&runtime).context("cannot listen for signals")?;
         // The lock goes before the port: a second instance with the same file is to hear that there is a first one.
         let state = StateDir::open(&config.state.dir)?;
-        let http = HttpServer::start(config.http.listen, runtime.handle(), status.clone(), metrics.clone())?;
-        tracing::info!(address = %http.address(), "endpoints listen");
-        state.note_address(http.address())?;
+        let listen = || HttpServer::start(config.http.listen, runtime.handle(), status.clone(), metrics.clone());
+        let http = has_endpoints.then(listen).transpose()?;
+        if let Some(http) = &http {
+            tracing::info!(address = %http.address(), "endpoints listen");
+            state.note_address(http.address())?;
+        }
         let OpenedLedger { ledger, reader: _, opened } = Ledger::open_with(&state, watched)?;
         if let Some(repair) = repaired(&opened) {
             tracing::error!("{repair}");
@@ -201,9 +207,42 @@ impl Agent {
                 "ringtail ends: what has arrived is saved, the rest stays in its segments"
             );
         }
-        self.runtime.block_on(self.http.stop());
+        if let Some(http) = self.http {
+            self.runtime.block_on(http.stop());
+        }
         self.runtime.shutdown_background();
         Ok(exit)
+    }
+
+    /// Publishes parked entries and reads nothing. `None` if that took too long, or somebody has stopped it: what was not delivered
+    /// stays parked.
+    pub fn retry(mut self, request: &Request, timeout: Duration) -> anyhow::Result<Option<Answer>> {
+        let deadline = Instant::now() + timeout;
+        let mut is_asked = false;
+        let answer = loop {
+            if self.stop.is_asked() || Instant::now() >= deadline {
+                break None;
+            }
+            if !self.pipeline.has_begun() && self.pipeline.has_room()? {
+                self.begin_if_known()?;
+            }
+            if !self.pipeline.has_begun() {
+                std::thread::sleep(self.config.source.poll_min);
+                continue;
+            }
+            if !is_asked {
+                self.pipeline.retry_only(request).map_err(|error| anyhow!(error))?;
+                is_asked = true;
+            }
+            self.pipeline.turn()?;
+            if let Some(answer) = self.pipeline.answer() {
+                break Some(answer);
+            }
+        };
+        self.pipeline.stop()?;
+        let answer = answer.or_else(|| self.pipeline.answer());
+        self.runtime.shutdown_background();
+        Ok(answer)
     }
 
     /// What is known of the schema lies in the state folder as plain text too, for `schema show`: the ledger is locked while we run.

@@ -52,7 +52,7 @@ impl Pipeline {
         }
         let until = self.schedule.clock.now() + READ_TIME;
         match self.retry(until)? {
-            Turn::Read if self.retries.is_alone => return Ok(Pass::Complete),
+            Turn::Read if self.retries.is_alone => return Ok(Pass::Blocked),
             Turn::Read => {}
             Turn::More => return Ok(Pass::More),
             Turn::Wait => return Ok(Pass::Blocked),
