@@ -25,6 +25,8 @@ mod dump_sources;
 mod endpoints;
 #[path = "agent/metrics.rs"]
 mod metrics;
+#[path = "agent/parked.rs"]
+mod parked;
 #[path = "agent/place.rs"]
 mod place;
 #[path = "agent/replay.rs"]

@@ -23,11 +23,11 @@ mod parking;
 mod rig;
 #[path = "pipeline/schema.rs"]
 mod schema;
+mod support;
 #[path = "pipeline/tables.rs"]
 mod tables;
 #[path = "pipeline/unparking.rs"]
 mod unparking;
-mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use support::recorded::Recorded;

@@ -80,7 +80,9 @@ impl Desk<'_> {
         let first = note.first_update as usize;
         let today = match self.hurdle_again(arrival, note, &mutation, error) {
             None => None,
-            Some((update, hurdle)) if update <= first => return Ok(Retried::Kept(self.kept_today(rest, arrival, &mutation, update, &hurdle))),
+            Some((update, hurdle)) if update <= first => {
+                return Ok(Retried::Kept(self.kept_today(rest, arrival, &mutation, update, &hurdle)));
+            }
             Some((update, hurdle)) => {
                 let today = self.note_of(&note.segment, arrival, &mutation, update, &hurdle);
                 mutation.updates.truncate(update);

@@ -106,7 +106,8 @@ impl Pipeline {
     /// Whether everything that [`Pipeline::drain`] found is delivered, and what was final of it finished.
     pub fn is_drained(&self) -> bool {
         let Some(found) = self.drain.as_ref().filter(|_| self.read_all && self.schedule.looks > 2) else { return false };
-        let at_rest = self.pending.is_none() && self.retries.is_at_rest() && self.shipper.as_ref().is_some_and(|shipper| shipper.window.is_empty());
+        let at_rest =
+            self.pending.is_none() && self.retries.is_at_rest() && self.shipper.as_ref().is_some_and(|shipper| shipper.window.is_empty());
         // A folder that cannot be looked at, a segment that cannot be linked: that is not all there is.
         at_rest
             && self.folder_obstacle.is_none()

@@ -121,7 +121,13 @@ fn keep_as_lost(parked: &mut Parked, place: Place, going: &[Place]) -> Result<()
 ///
 /// # Errors
 /// What the file system says, or the ledger.
-pub fn discard(ledger: &mut Ledger, parked: &mut Parked, places: &[Place], reason: &str, now: UnixMillis) -> Result<Vec<(Place, u64)>, Fatal> {
+pub fn discard(
+    ledger: &mut Ledger,
+    parked: &mut Parked,
+    places: &[Place],
+    reason: &str,
+    now: UnixMillis,
+) -> Result<Vec<(Place, u64)>, Fatal> {
     let bytes = places.iter().filter_map(|place| Some((*place, parked.get(*place)?.bytes))).collect();
     give_up(ledger, parked, places, reason, now)?;
     ledger.save()?;

@@ -306,7 +306,8 @@ impl Pipeline {
     pub(super) fn let_arrived_go(&mut self) -> Result<(), Fatal> {
         let Some(first) = self.shipper.as_ref().map(|shipper| shipper.window.first()) else { return Ok(()) };
         let mut gone = Vec::new();
-        while let Some(arrived) = self.retries.sent.pop_front_if(|sent| sent.until <= first) {
+        while self.retries.sent.front().is_some_and(|sent| sent.until <= first) {
+            let Some(arrived) = self.retries.sent.pop_front() else { break };
             match arrived.then {
                 Then::Go(fate) => gone.push((arrived.place, fate)),
                 Then::Note(note) => self.rewrite(arrived.place, &note)?,

@@ -249,6 +249,29 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
+#[test]
+fn an_event_that_was_held_back_moves_no_segment_and_holds_up_what_comes_after_it() {
+    let mut window = Window::new(Limits { events: 10, bytes: 1_000 });
+    window.passed(SegmentId(1), LogicalPosition(50));
+    let progress = window.take_progress();
+    window.durable(progress.mark);
+    let late = window.issue_aside(7);
+    let next = window.issue(EventPlace { segment: SegmentId(1), position: LogicalPosition(60), ordinal: 0, bytes: 5 });
+    window.passed(SegmentId(1), LogicalPosition(60));
+
+    window.acknowledge(next);
+    assert_eq!((window.take_progress().segments, window.len(), window.bytes()), (vec![], 2, 12));
+    assert!(window.first() <= late);
+    window.acknowledge(late);
+    let progress = window.take_progress();
+    assert_eq!(progress.segments, [(SegmentId(1), at(60, 0))]);
+    assert!(window.first() <= late, "it has arrived, and no checkpoint is durable that says so");
+    window.durable(progress.mark);
+
+    assert!(late < window.first() && window.is_empty());
+    assert_eq!(window.issued(SegmentId(1)), at(60, 0));
+}
+
 struct Driver {
     window: Window,
     naive: Naive,

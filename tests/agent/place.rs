@@ -19,6 +19,9 @@ pub const EVENTS: usize = 42;
 /// `shop.outbox` and how many of its mutations the segment holds.
 pub const OUTBOX: &str = "6f78fbd0-e6a8-11f1-b4b3-d375b5977eb1";
 pub const OUTBOX_MUTATIONS: usize = 11;
+/// How many others come behind one of them in its partition, and how many events those and the outbox's have.
+pub const QUEUED: usize = 16;
+pub const BEHIND_OUTBOX: usize = 34;
 
 /// How long anything here may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);

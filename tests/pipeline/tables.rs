@@ -53,7 +53,9 @@ fn read(more: &str) -> Catalog {
         )
     };
     let text: String = PUBLISHED.into_iter().chain([PLAIN]).enumerate().map(table).collect();
-    let loaded = schema::file::load(&format!("CREATE KEYSPACE ks WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': '1'}};\n{text}"));
+    let loaded = schema::file::load(&format!(
+        "CREATE KEYSPACE ks WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': '1'}};\n{text}"
+    ));
     Catalog::from_loaded(&loaded.expect("a schema"))
 }
 
@@ -72,7 +74,8 @@ fn update(column: &str, table: &str, key: i32, time: i64, write: Write) -> Parti
     let (clustering, deletion) = match write {
         Write::Row(clustering) => (clustering, None),
         Write::DeleteAndRow(clustering) => {
-            let deletion = DeletionTime { marked_for_delete_at: WriteTimestamp(time - 1), local_deletion_time: LocalDeletionTime(1_760_000_000) };
+            let deletion =
+                DeletionTime { marked_for_delete_at: WriteTimestamp(time - 1), local_deletion_time: LocalDeletionTime(1_760_000_000) };
             (clustering, Some(deletion))
         }
     };

@@ -6,8 +6,8 @@ use crate::commands::{Exit, ParkedDiscardArgs, ParkedRetryArgs, complain, fail, 
 use anyhow::{Context, anyhow};
 use ringtail::checkpoint::{Ledger, SledStore, StateDir, StateError, UnixMillis};
 use ringtail::config::Config;
-use ringtail::pipeline::park::{Action, Answer, Outcome, Place, Request, Requests};
 use ringtail::pipeline;
+use ringtail::pipeline::park::{Action, Answer, Outcome, Place, Request, Requests};
 use ringtail::telemetry::NodeName;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -47,10 +47,8 @@ pub fn discard(args: &ParkedDiscardArgs) -> Exit {
     if listed.is_empty() {
         return nothing(&args.places);
     }
-    let request = Request {
-        action: Action::Discard(args.reason.clone()),
-        places: Some(args.places.iter().map(Place::to_string).collect()),
-    };
+    let request =
+        Request { action: Action::Discard(args.reason.clone()), places: Some(args.places.iter().map(Place::to_string).collect()) };
     if !args.yes {
         let Ok((meant, _)) = request.select(listed.iter().map(|one| one.place)) else { return Exit::Usage };
         let bytes: u64 = listed.iter().filter(|one| meant.contains(&one.place)).map(|one| one.bytes).sum();

@@ -277,7 +277,9 @@ impl Parked {
     /// The last of each segment.
     pub fn last_of_segments(&self) -> Vec<CommitLogPosition> {
         let mut found: Vec<CommitLogPosition> = Vec::new();
-        let before = |place: &Place| self.items.range(..Place { at: CommitLogPosition { position: LogicalPosition(0), ..place.at }, ordinal: None }).next_back();
+        let before = |place: &Place| {
+            self.items.range(..Place { at: CommitLogPosition { position: LogicalPosition(0), ..place.at }, ordinal: None }).next_back()
+        };
         let mut next = self.items.last_key_value();
         while let Some((place, _)) = next {
             found.push(place.at);
@@ -324,7 +326,8 @@ impl Parked {
 
     /// Whether to write a line about this one: `Some` of how many like it came since the last line that nothing was said about.
     pub fn untold(&mut self, note: &Note, now: Instant) -> Option<u64> {
-        let what = (note.reason.clone(), note.table_id.clone());
+        // What is queued has a table, but not as its reason.
+        let what = (note.reason.clone(), note.table_id.clone().filter(|_| note.reason != QUEUED));
         let Some(told) = self.told.get_mut(&what) else {
             self.told.insert(what, Told { at: now, more: 0 });
             return Some(0);

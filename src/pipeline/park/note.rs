@@ -129,7 +129,9 @@ impl FromStr for Place {
             };
             Some(Place::new(segment.parse().ok()?, position.parse().ok()?, ordinal))
         };
-        parse().ok_or_else(|| format!("{text:?} is not a position: expected segment:position or segment:position/ordinal, as `parked list` prints it"))
+        parse().ok_or_else(|| {
+            format!("{text:?} is not a position: expected segment:position or segment:position/ordinal, as `parked list` prints it")
+        })
     }
 }
 
