@@ -94,7 +94,7 @@ impl FullDisk {
     pub fn wait_for_events(&self) {
         let end = Instant::now() + PATIENCE;
         let left = || fs::read_dir(self.path("cdc_raw")).expect("cdc_raw").count();
-        while self.events() < 50 || left() > 0 {
+        while self.events() < 24 || left() > 0 {
             assert!(Instant::now() < end, "{} events, {} names left\n{}", self.events(), left(), self.log());
             std::thread::sleep(Duration::from_millis(50));
         }

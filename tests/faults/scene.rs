@@ -83,7 +83,7 @@ impl Template {
         assert_eq!(ended.code, Some(0), "{}", ended.err);
         let left = scene.left();
         assert_eq!(left.quarantined.len(), 1, "{left:?}");
-        assert!(!left.parked.is_empty() && left.events.len() > 50, "{left:?}");
+        assert!(!left.parked.is_empty() && left.events.len() > 20, "{left:?}");
         assert_eq!((left.in_cdc_raw.len(), left.spooled.len()), (0, 0), "{left:?}");
 
         let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
