@@ -3,10 +3,11 @@
 use super::entry::{Aside, Desk, Hurdle, Sent, behind, obstacle};
 use super::error::Fatal;
 use super::park::{Class, Note, Place, QUEUED};
-use super::ship::{Again, Sending, Shipped};
+use super::ship::{Again, Cargo, Sending, Shipped};
 use super::tail::{Arrival, Fate};
 use crate::event;
 use crate::mutation::{self, DecodeError, Mutation};
+use crate::schema::SchemaChange;
 
 /// What came of trying a parked entry again.
 pub(super) enum Retried {
@@ -38,25 +39,44 @@ pub(super) struct Rest<'a> {
 impl Desk<'_> {
     /// Takes the rest of a parked entry as far as it gets.
     pub fn enter_again(&mut self, rest: Rest<'_>) -> Result<Retried, Fatal> {
-        let Some(catalog) = self.tables.catalog() else {
+        let Some(catalog) = self.tables.catalog_at(rest.place.at) else {
             return Ok(Retried::Blocked { ordinal: rest.from, why: Some("waiting for the schema".into()) });
         };
         let arrival = Arrival { at: rest.place.at, from: Some(rest.from), frame: rest.frame };
         let (mutation, error) = match mutation::decode(arrival.body(), &catalog) {
             Ok(mutation) => (mutation, None),
+            Err(incomplete) if self.tables.learn(&incomplete.error, arrival.at) => return self.enter_again(rest),
             Err(incomplete) => (incomplete.leading, Some(incomplete.error)),
         };
+        let changes = if error.is_none() { self.tables.apply(arrival.at, &mutation) } else { Vec::new() };
+        if self.shipper.publishes_changes(&changes) {
+            return self.changes(rest, &changes);
+        }
         match rest.place.ordinal {
-            Some(ordinal) => Ok(self.one_event(rest, &mutation, error.as_ref(), ordinal)),
+            Some(ordinal) => Ok(self.one_event(rest, &Cargo::Mutation(&mutation), error.as_ref(), ordinal)),
             None => self.updates(rest, arrival, mutation, error),
         }
     }
 
+    /// Sends what an entry has changed of the schema, or the one event of that which was refused.
+    fn changes(&mut self, rest: Rest<'_>, changes: &[SchemaChange]) -> Result<Retried, Fatal> {
+        let (cargo, note) = (Cargo::Changes(changes), rest.note);
+        if let Some(ordinal) = rest.place.ordinal {
+            return Ok(self.one_event(rest, &cargo, None, ordinal));
+        }
+        let late = is_refused(note).then_some(note.reason.as_str());
+        let sending = Sending { again: Some(Again { late, only: None }), ..self.sending(&note.segment, rest.place.at, rest.from) };
+        Ok(match self.send(sending, rest.frame, &cargo)? {
+            Sent::Blocked { ordinal, why } => Retried::Blocked { ordinal, why },
+            Sent::All { .. } => Retried::Sent(Fate::Delivered),
+        })
+    }
+
     /// Sends the one event that was refused.
-    fn one_event(&mut self, rest: Rest<'_>, mutation: &Mutation<'_>, error: Option<&DecodeError>, ordinal: u32) -> Retried {
+    fn one_event(&mut self, rest: Rest<'_>, cargo: &Cargo<'_>, error: Option<&DecodeError>, ordinal: u32) -> Retried {
         let late = Some(rest.note.reason.as_str());
         let sending = Sending { again: Some(Again { late, only: Some(ordinal) }), ..self.sending(&rest.note.segment, rest.place.at, 0) };
-        match self.shipper.ship(sending, mutation) {
+        match self.shipper.ship(sending, cargo) {
             Ok(Shipped::Done { events, .. }) if events <= ordinal => {
                 let why = error.map_or_else(|| format!("the entry has no event {ordinal}"), ToString::to_string);
                 Retried::Kept(tried(rest.note, &rest.note.reason, why))
@@ -98,7 +118,7 @@ impl Desk<'_> {
         };
         let late = is_refused(note).then_some(note.reason.as_str());
         let sending = Sending { again: Some(Again { late, only: None }), ..self.sending(&note.segment, place.at, from) };
-        Ok(match (self.send(sending, frame, &mutation)?, today) {
+        Ok(match (self.send(sending, frame, &Cargo::Mutation(&mutation))?, today) {
             (Sent::Blocked { ordinal, why }, _) => Retried::Blocked { ordinal, why },
             (Sent::All { .. }, Some(today)) => Retried::Partly(Note { first_update: today.first_update, ..renewed(note, today) }),
             (Sent::All { .. }, None) if self.shipper.publishes(place.at, &mutation) => Retried::Sent(Fate::Delivered),

@@ -20,7 +20,7 @@ pub(super) struct Asked {
     action: Action,
     outcomes: BTreeMap<Place, Option<Outcome>>,
     not_parked: Vec<Place>,
-    /// A newer schema than this version is waited for until then.
+    /// A newer schema than this many readings is waited for until then.
     waits: Option<(u64, Instant)>,
 }
 
@@ -42,8 +42,8 @@ impl Asked {
     }
 
     /// Whether a pass is to be made for it now. A newer schema is waited for a while first.
-    pub fn is_due(&mut self, version: u64, now: Instant) -> bool {
-        if self.waits.is_some_and(|(known, until)| version == known && now < until) {
+    pub fn is_due(&mut self, readings: u64, now: Instant) -> bool {
+        if self.waits.is_some_and(|(known, until)| readings == known && now < until) {
             return false;
         }
         self.waits = None;
@@ -129,9 +129,8 @@ impl Pipeline {
         if request.action == Action::Retry {
             let is_waiting = |place: &Place| self.parked.get(*place).is_some_and(|item| item.class == Class::Waiting);
             if meant.iter().any(is_waiting) {
-                // Without a first catalog nothing is tried anyway.
-                let version = self.tables.catalog().map_or(0, |_| self.tables.version());
-                waits = self.tables.ask().map(|wait| (version, self.schedule.now + wait.min(SCHEMA_WAIT)));
+                let (readings, _) = self.tables.stamp();
+                waits = self.tables.ask().map(|wait| (readings, self.schedule.now + wait.min(SCHEMA_WAIT)));
             }
             for place in &meant {
                 if let (Some(ordinal), Some(shipper)) = (place.ordinal, &mut self.shipper) {

@@ -12,25 +12,25 @@ use super::entry::{Aside, Desk};
 use super::error::Fatal;
 use super::let_go::{Moved, let_go};
 use super::park::{Class, Note, Outcome, Place, Requests, read_frame, read_note};
+use super::tables::Definitions;
 use super::tail::Fate;
 use super::{Pipeline, key_of};
 use crate::checkpoint::SegmentState;
 use crate::position::{CommitLogPosition, LogicalPosition, SegmentId};
 use crate::progress::Ticket;
-use crate::schema::{TableId, TableMetadata};
+use crate::schema::TableId;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// What waits, what is under way, and who asked for it.
 #[derive(Debug)]
 pub(super) struct Retries {
-    /// The version of the catalog that everything was last tried with.
-    tried: Option<u64>,
+    /// What was known when everything was last tried.
+    tried: Option<(u64, u64)>,
     /// What it said of the tables that are waited for.
-    definitions: HashMap<TableId, Option<Arc<TableMetadata>>>,
+    definitions: HashMap<TableId, Definitions>,
     pass: Option<UnderWay>,
     /// Handed over, and their files still there.
     sent: VecDeque<HandedOver>,
@@ -156,18 +156,20 @@ impl Pipeline {
 
     /// Whether there is something that may come out now.
     fn is_pass_due(&mut self) -> bool {
-        let Some(catalog) = self.tables.catalog() else { return false };
-        let version = self.tables.version();
-        if self.retries.asked.as_mut().is_some_and(|asked| asked.is_due(version, self.schedule.now)) {
+        if !self.tables.is_known() {
+            return false;
+        }
+        let stamp = self.tables.stamp();
+        if self.retries.asked.as_mut().is_some_and(|asked| asked.is_due(stamp.0, self.schedule.now)) {
             return true;
         }
         if self.parked.queue().next().is_none() {
-            self.retries.tried = Some(version);
+            self.retries.tried = Some(stamp);
         }
-        if self.retries.tried.is_some_and(|tried| tried != version) {
-            let known = &self.retries.definitions;
-            let is_same = |id: TableId| known.get(&id).is_some_and(|was| catalog.table(id) == was.as_ref());
-            self.retries.tried = self.parked.blocked_tables().all(is_same).then_some(version);
+        if self.retries.tried.is_some_and(|tried| tried != stamp) {
+            let (known, tables) = (&self.retries.definitions, &mut self.tables);
+            let is_same = |id: TableId| known.get(&id).is_some_and(|was| *was == tables.definitions(id));
+            self.retries.tried = self.parked.blocked_tables().all(is_same).then_some(stamp);
         }
         self.retries.tried.is_none()
     }
@@ -292,9 +294,8 @@ impl Pipeline {
 
     fn end_pass(&mut self) {
         self.retries.pass = None;
-        self.retries.tried = Some(self.tables.version());
-        let catalog = self.tables.catalog();
-        let defined = |id: TableId| (id, catalog.as_ref().and_then(|catalog| catalog.table(id).cloned()));
+        self.retries.tried = Some(self.tables.stamp());
+        let defined = |id: TableId| (id, self.tables.definitions(id));
         self.retries.definitions = self.parked.blocked_tables().map(defined).collect();
         let (handed_over, left) = (self.retries.sent.len(), self.parked.queue().count());
         if handed_over > 0 {

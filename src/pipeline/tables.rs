@@ -3,7 +3,7 @@
 use crate::history::{Additive, BEGINNING, History, Reading, Source};
 use crate::mutation::{DecodeError, Mutation};
 use crate::position::{CommitLogPosition, LogicalPosition};
-use crate::schema::{Catalog, SchemaChange, TableId};
+use crate::schema::{Catalog, SchemaChange, TableId, TableMetadata};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,6 +85,9 @@ pub enum Patience {
     /// It was waited for long enough, or there is nobody to ask: park it.
     GiveUp,
 }
+
+/// How a table is defined, by whom.
+pub type Definitions = [Option<Arc<TableMetadata>>; 2];
 
 /// The pipeline's side of the exchange, and what it knows.
 #[derive(Debug)]
@@ -280,6 +283,19 @@ impl Tables {
             self.exchange.wish();
             self.wait
         })
+    }
+
+    /// How many readings have come, and how often anything that is known has changed.
+    pub fn stamp(&mut self) -> (u64, u64) {
+        self.take_in();
+        (self.version, self.history.revision())
+    }
+
+    /// How a table is defined now: at the end of what was read, and as the node said last. A column that only the node knows counts once
+    /// a mutation names it.
+    pub fn definitions(&mut self, id: TableId) -> Definitions {
+        let latest = self.catalog().and_then(|catalog| catalog.table(id).cloned());
+        [latest, self.reading.as_ref().and_then(|reading| reading.catalog.table(id).cloned())]
     }
 
     /// A mutation was decoded: whatever was waited for is here.

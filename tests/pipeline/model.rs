@@ -193,7 +193,7 @@ fn returns(rig: &Rig, step: &Step) -> bool {
 
 /// One run of a seed.
 pub fn run(seed: u64, recorded: &Recorded, pool: &[Vec<Vec<u8>>], tally: &mut Tally) {
-    let Scenario { mut plan, setup, known, learns, in_time, expected, crashes_per_mille } = scenario(seed, recorded, pool);
+    let Scenario { mut plan, setup, mut known, learns, in_time, expected, crashes_per_mille } = scenario(seed, recorded, pool);
     let finished = setup.finished;
     let mut choices = Choices::new(seed ^ 0xdead);
     let mut rig = Rig::new(setup, &known);
@@ -209,9 +209,9 @@ pub fn run(seed: u64, recorded: &Recorded, pool: &[Vec<Vec<u8>>], tally: &mut Ta
             }
         }
         if !learned && choices.happens(if writing || !in_time { 20 } else { 500 }) {
-            let known = more(&mut choices, &rig, recorded);
+            known = more(&mut choices, known, recorded);
             learned = known.len() == recorded.catalog.len();
-            rig.exchange.publish(known);
+            rig.exchange.publish(known.clone());
             tally.schemas_learned += 1;
         }
         let waiting = rig.is_running() && choices.happens(5);
@@ -240,8 +240,7 @@ pub fn run(seed: u64, recorded: &Recorded, pool: &[Vec<Vec<u8>>], tally: &mut Ta
 }
 
 /// The catalog that is known, and some more of the tables that there are; all of them in the end.
-fn more(choices: &mut Choices, rig: &Rig, recorded: &Recorded) -> Catalog {
-    let mut known = rig.exchange.newest().catalog.map(|catalog| (*catalog).clone()).unwrap_or_default();
+fn more(choices: &mut Choices, mut known: Catalog, recorded: &Recorded) -> Catalog {
     let all = choices.happens(300);
     let mut missing: Vec<_> = recorded.catalog.tables().filter(|table| known.table(table.id).is_none()).collect();
     missing.sort_unstable_by_key(|table| table.id.0);

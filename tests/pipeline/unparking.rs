@@ -161,6 +161,12 @@ fn an_unknown_column_waits_like_an_unknown_table() {
     let mut arrived: Vec<String> = rig.events().into_iter().map(|event| event.id).collect();
     arrived[1..].sort();
     assert_eq!(arrived, expected);
+    let records = rig.arrived.records();
+    let has_value = |record: &ringtail::envelope::Record| {
+        let value: Value = serde_json::from_slice(record.value.as_deref().expect("a value")).expect("JSON");
+        value["after"]["w"]["value"] == "orders 11"
+    };
+    assert!(records.iter().any(has_value), "the column that was not known is in its event");
     assert_nothing_is_parked(&rig);
 }
 

@@ -2,7 +2,7 @@
 
 use super::open;
 use crate::commands::run::{self, Agent};
-use crate::commands::{Exit, ParkedDiscardArgs, ParkedRetryArgs, complain, fail, schema, shell, tell};
+use crate::commands::{Exit, ParkedDiscardArgs, ParkedRetryArgs, complain, fail, schema_file, shell, tell};
 use anyhow::{Context, anyhow};
 use ringtail::checkpoint::{Ledger, SledStore, StateDir, StateError, UnixMillis};
 use ringtail::config::Config;
@@ -29,7 +29,7 @@ pub fn retry(args: &ParkedRetryArgs) -> Exit {
     let places = (!args.all).then(|| args.places.iter().map(Place::to_string).collect());
     let request = Request { action: Action::Retry, places };
     shell::allow_many_files();
-    let result = schema::configured(&config)
+    let result = schema_file::configured(&config)
         .and_then(|tables| Agent::start(config.clone(), tables, NodeName::default(), false))
         .and_then(|agent| agent.retry(&request, args.timeout));
     match result {

@@ -1,15 +1,19 @@
 //! `ringtail parked list` and `show`: reading the folder.
 
 use super::{folder, open};
-use crate::commands::{Exit, ParkedListArgs, ParkedShowArgs, fail, print, schema, tell};
+use crate::commands::{Exit, ParkedListArgs, ParkedShowArgs, fail, print, schema_file, tell};
 use anyhow::{Context, anyhow};
+use ringtail::checkpoint::StateDir;
 use ringtail::config::Config;
 use ringtail::event;
+use ringtail::history::{BEGINNING, History, Source};
 use ringtail::mutation::{self, Mutation, PartitionUpdate};
 use ringtail::pipeline::park::{self, Listed, Note};
 use ringtail::schema::Catalog;
 use serde_json::json;
 use std::fmt::Write;
+use std::fs;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub fn list(args: &ParkedListArgs) -> Exit {
@@ -126,12 +130,23 @@ fn text(config: &Config, one: &Listed) -> anyhow::Result<String> {
     let dir = folder(config);
     let frame = park::read_frame(&dir, one.place).with_context(|| format!("cannot read {} from {}", one.place, dir.display()))?;
     let body = frame.get(8..frame.len().saturating_sub(4)).unwrap_or_default();
-    let catalog = schema::configured(config)?.unwrap_or_else(Catalog::builtin);
+    let catalog = catalog(config, one)?;
     text.push_str(&shape(one, body, &catalog));
     Ok(text)
 }
 
-/// Updates, tables and lengths, as far as the schema file tells; never a value.
+/// The tables as of the entry: what the agent knows, and over it the schema file.
+fn catalog(config: &Config, one: &Listed) -> anyhow::Result<Arc<Catalog>> {
+    let kept = fs::read_to_string(StateDir::schema(&config.state.dir)).ok();
+    let kept = kept.and_then(|text| History::from_json(&text, config.schema.log).ok());
+    let mut history = kept.unwrap_or_else(|| History::new(config.schema.log));
+    if let Some(file) = schema_file::configured(config)? {
+        history.take(Source::File, &file, BEGINNING, true);
+    }
+    Ok(history.catalog_at(one.place.at))
+}
+
+/// Updates, tables and lengths, as far as the schema tells; never a value.
 fn shape(one: &Listed, body: &[u8], catalog: &Catalog) -> String {
     let (mutation, error) = match mutation::decode(body, catalog) {
         Ok(mutation) => (mutation, None),
