@@ -149,7 +149,7 @@ impl Scene {
             "node: {{ id: n1 }}\n\
              source: {{ cdc_raw: {root}/cdc_raw, rescan: 100ms }}\n\
              state: {{ dir: {root}/state }}\n\
-             schema: {{ file: {root}/schema.cql }}\n\
+             schema: {{ file: {root}/schema.cql, log: false }}\n\
              sink: {{ file: {{ path: {root}/events.jsonl }}, window: 20 }}\n\
              topics: {{ prefix: shop }}\n\
              http: {{ listen: \"127.0.0.1:0\" }}\n\
