@@ -2,6 +2,7 @@
 
 use super::ledger::Ledger;
 use super::record::UnixMillis;
+use super::trail::{Change, Deed};
 use serde::{Deserialize, Serialize};
 
 /// Meta value: what was discarded.
@@ -37,8 +38,20 @@ impl Ledger {
         all.into_iter().flatten().filter_map(|one| Discarded::deserialize(one).ok()).collect()
     }
 
-    /// Puts decisions on record; the next save makes them durable.
+    /// Puts decisions on record, in the trail too; the next save makes them durable.
     pub fn discard(&mut self, decisions: impl IntoIterator<Item = Discarded>) {
+        let decisions: Vec<Discarded> = decisions.into_iter().collect();
+        for one in &decisions {
+            let event = one.ordinal.map(|ordinal| format!("/{ordinal}")).unwrap_or_default();
+            self.note_change(Change {
+                at: one.at,
+                what: Deed::Discarded,
+                segment: Some(one.segment.to_string()),
+                from: Some(format!("position {}{event}, parked: {}, {} bytes", one.position, one.parked_for, one.bytes)),
+                to: None,
+                reason: one.reason.clone(),
+            });
+        }
         let mut all = self.meta(META_DISCARDED).and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
         // A struct of plain members always has a JSON form.
         all.extend(decisions.into_iter().filter_map(|one| serde_json::to_value(one).ok()));

@@ -135,11 +135,6 @@ impl StateDir {
         self.dir.join("shadow")
     }
 
-    /// Where commands leave what they ask of the running agent.
-    pub fn requests(&self) -> PathBuf {
-        self.dir.join("requests")
-    }
-
     /// Tells commands where the endpoints of this instance listen.
     ///
     /// # Errors

@@ -40,6 +40,8 @@ pub enum Deed {
     Skipped,
     /// Somebody has taken note of a loss.
     Acknowledged,
+    /// Parked bytes were given up: they are never published.
+    Discarded,
     /// The store was made again out of its shadow.
     Rebuilt,
     /// A ledger was begun because the old one was gone.

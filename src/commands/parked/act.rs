@@ -3,8 +3,8 @@
 use super::open;
 use crate::commands::run::{self, Agent};
 use crate::commands::{Exit, ParkedDiscardArgs, ParkedRetryArgs, complain, fail, schema_file, shell, tell};
-use anyhow::{Context, anyhow};
-use ringtail::checkpoint::{Ledger, SledStore, StateDir, StateError, UnixMillis};
+use anyhow::anyhow;
+use ringtail::checkpoint::{Ledger, StateDir, StateError, UnixMillis};
 use ringtail::config::Config;
 use ringtail::pipeline;
 use ringtail::pipeline::park::{Action, Answer, Outcome, Place, Request, Requests};
@@ -62,7 +62,7 @@ pub fn discard(args: &ParkedDiscardArgs) -> Exit {
 
 fn discard_here(config: &Config, request: &Request, reason: &str) -> anyhow::Result<Answer> {
     let state = StateDir::open(&config.state.dir)?;
-    let mut ledger = Ledger::load(Box::new(SledStore::open(&state.db()).context("cannot open the ledger")?))?;
+    let mut ledger = Ledger::open(&state)?.ledger;
     let mut parked = pipeline::open_parked(&state.parked(), config.state.parked_limit, &mut ledger)?;
     let (meant, missing) = request.select(parked.places()).map_err(|error| anyhow!(error))?;
     let discarded = pipeline::discard(&mut ledger, &mut parked, &meant, reason, UnixMillis::from(SystemTime::now()))?;

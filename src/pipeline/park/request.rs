@@ -1,4 +1,5 @@
-//! What a command asks of the running agent, and what the agent answers: files in a folder of the state.
+//! What a command asks of the running agent, and what the agent answers: files in a folder of the state, whose names begin with
+//! `parked-`.
 //!
 //! ```text
 //! NAME.request   written by the command, under another name first
@@ -14,6 +15,8 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+/// How the names of our files begin: others may lie beside them.
+const PREFIX: &str = "parked-";
 /// An answer that nobody has fetched for so long goes.
 const FETCHED_WITHIN: Duration = Duration::from_secs(600);
 
@@ -137,7 +140,7 @@ impl Requests {
     /// What the file system says.
     pub fn ask(&self, request: &Request) -> io::Result<String> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let name = format!("{}-{}", now.as_nanos(), std::process::id());
+        let name = format!("{PREFIX}{}-{}", now.as_nanos(), std::process::id());
         write_durably(&self.path(&name, "request"), &serde_json::to_vec(request)?)?;
         Ok(name)
     }
@@ -178,7 +181,8 @@ impl Requests {
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             entries => entries?.collect::<io::Result<Vec<_>>>()?,
         };
-        Ok(entries.into_iter().map(|entry| entry.path()))
+        let is_ours = |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        Ok(entries.into_iter().filter(is_ours).map(|entry| entry.path()))
     }
 }
 
@@ -243,11 +247,13 @@ mod tests {
     fn a_request_that_is_not_one_is_answered_with_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let requests = Requests::new(dir.path().into());
-        fs::write(dir.path().join("1-1.request"), "{").unwrap();
+        fs::write(dir.path().join("parked-1-1.request"), "{").unwrap();
+        fs::write(dir.path().join("other-1-1.request"), "{").unwrap();
 
         assert_eq!(requests.take().unwrap(), None);
 
-        assert_eq!(requests.fetch("1-1").unwrap(), Some(Answer::default()));
+        assert_eq!(requests.fetch("parked-1-1").unwrap(), Some(Answer::default()));
+        assert!(dir.path().join("other-1-1.request").exists(), "it is not ours");
     }
 
     #[test]
