@@ -213,7 +213,8 @@ fn column(row: &ColumnRow, types: &UserTypes<'_>) -> Result<ColumnMetadata, Defi
     let kind = kind_of(&row.kind).ok_or_else(|| DefinitionProblem::Kind { column: name(), found: row.kind.clone() })?;
     let cql_type =
         parse_type(&row.type_name, &row.keyspace_name, types).map_err(|error| DefinitionProblem::ColumnType { column: name(), error })?;
-    let reversed = row.clustering_order.eq_ignore_ascii_case("desc");
+    // Nothing else has an order, whatever its row says.
+    let reversed = kind == ColumnKind::Clustering && row.clustering_order.eq_ignore_ascii_case("desc");
     // A key is never multi-cell, whether the type says frozen or not.
     let cql_type = if matches!(kind, ColumnKind::PartitionKey | ColumnKind::Clustering) { cql_type.freeze() } else { cql_type };
     Ok(ColumnMetadata { name: name(), cql_type, kind, reversed })

@@ -48,8 +48,9 @@ pub fn value(data: &[u8]) {
     if let Ok(encoded) = encoded {
         let again = cql::decode(&cql_type, &encoded).expect("what was encoded can be decoded");
         // What ASCII does not have is printed as the text it is, and encoded as a question mark.
-        let is_more_than_ascii = !json.is_ascii() && cql_type.to_string().contains("ascii");
-        assert!(is_more_than_ascii || event_json(&cql_type, &again) == json, "{cql_type}");
+        // The class tells, since the name of a user-defined type says nothing of its fields.
+        let is_more_than_ascii = !json.is_ascii() && cql::marshal_class(&cql_type, false).contains("AsciiType");
+        assert!(is_more_than_ascii || event_json(&cql_type, &again) == json, "{cql_type}: {json}");
         assert!(cql::is_canonical(&cql_type, &encoded, &again), "{cql_type}");
     }
 }
