@@ -95,8 +95,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `examples/mutations.rs` is all of it in one place. From here: [`schema`] for where tables come from, [`cql`] for values and their texts,
-//! `dump` for segments as text, [`position`] for why a file offset is no position.
+//! `examples/mutations.rs` is all of it in one place. From here: [`schema`] for where tables come from, [`history`] for the schema as of
+//! each write, [`cql`] for values and their texts, `dump` for segments as text, [`position`] for why a file offset is no position.
 //!
 #![doc = include_str!("architecture.md")]
 

@@ -7,14 +7,14 @@
 //! ```
 //! use ringtail::commitlog::Keys;
 //! use ringtail::dump::{self, Filter, Readable};
-//! use ringtail::schema::{Catalog, file};
+//! use ringtail::history::History;
 //!
 //! let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/quickstart");
-//! let catalog = Catalog::from_loaded(&file::load(&std::fs::read_to_string(format!("{folder}/schema.cql"))?)?);
+//! let mut history = History::new(true); // which learns the tables from the log itself
 //! let filter = Filter { tables: ringtail::config::TablePattern::parse("shop.outbox").into_iter().collect(), ..Filter::default() };
 //!
 //! let mut text = Vec::new();
-//! let summary = dump::dump(&dump::find(&[folder.into()])?, &catalog, &Keys::NONE, &filter, &mut Readable::new(&mut text))?;
+//! let summary = dump::dump(&dump::find(&[folder.into()])?, &mut history, &Keys::NONE, &filter, &mut Readable::new(&mut text))?;
 //!
 //! assert_eq!((summary.mutations, summary.is_whole()), (11, true));
 //! assert_eq!(String::from_utf8(text)?.lines().count(), 13); // with the segment and the sum

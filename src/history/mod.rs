@@ -19,7 +19,7 @@
 //! [`History::settle`]. At a switch that leaves rather one event more than one fewer.
 //!
 //! **Once.** Where an entry was folded it is not folded again, so an unfinished segment that is read again from its header changes
-//! nothing, gives the same events and finds the same versions; rows are reconciled by time besides ([`store`]).
+//! nothing, gives the same events and finds the same versions; rows are reconciled by time besides (`store`).
 //!
 //! **Without the log** (`schema.log: false`, `--schema FILE`) there is one version of each table: the last that file or node gave.
 //!
