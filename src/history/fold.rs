@@ -54,7 +54,9 @@ pub(super) fn fold(store: &mut Store, mutation: &Mutation<'_>) -> Folded {
             of_update(update, kind, keyspace, &mut writes);
         }
     }
-    let mut folded = Folded { whole: whole(&writes), ts: writes.iter().map(Write::ts).max().unwrap_or(i64::MIN), ..Folded::default() };
+    let mut whole = whole(&writes);
+    end_of_others(store, &mut whole, &mut writes);
+    let mut folded = Folded { whole, ts: writes.iter().map(Write::ts).max().unwrap_or(i64::MIN), ..Folded::default() };
     for at in writes.iter().flat_map(|write| write.rows(store)).collect::<BTreeSet<_>>() {
         let before = store.get(&at);
         folded.rows.insert(at, (before, None));
@@ -66,6 +68,39 @@ pub(super) fn fold(store: &mut Store, mutation: &Mutation<'_>) -> Folded {
         *after = store.get(at);
     }
     folded
+}
+
+/// The columns of a table that had the name of one that is told whole here, under another id.
+///
+/// Its `DROP` deletes them. If that stood in a segment that never reached us, they would be taken for columns of the new table, and its
+/// bytes be read as theirs. A table that is older than what is known of its name changes nothing.
+fn end_of_others(store: &Store, whole: &mut BTreeSet<(String, String)>, writes: &mut Vec<Write>) {
+    let mut older = BTreeSet::new();
+    let mut ends = Vec::new();
+    for write in writes.iter() {
+        let Write::Cell { at, column, ts, value } = write else { continue };
+        let [name] = at.key.as_slice() else { continue };
+        let names = (at.keyspace.clone(), name.clone());
+        let is_id = matches!(at.kind, Kind::Tables | Kind::Views) && column == "id" && whole.contains(&names);
+        let Some(known) = store.get(at).filter(|known| is_id && known.cells.get("id") != value.as_ref()) else { continue };
+        if known.ts > *ts {
+            older.insert(names);
+            continue;
+        }
+        for kind in [Kind::Columns, Kind::DroppedColumns, Kind::Indexes, Kind::Triggers] {
+            let bound = || (vec![name.clone()], true);
+            let range = Range { start: bound(), end: bound() };
+            ends.push(Write::Range { kind, keyspace: at.keyspace.clone(), range, ts: ts.saturating_sub(1) });
+        }
+    }
+    whole.retain(|names| !older.contains(names));
+    let is_of_older = |at: &RowKey| older.contains(&(at.keyspace.clone(), at.key.first().cloned().unwrap_or_default()));
+    writes.retain(|write| match write {
+        Write::Row { at, .. } | Write::Cell { at, .. } => !is_of_older(at),
+        Write::Partition { .. } | Write::Range { .. } => true,
+    });
+    ends.append(writes);
+    *writes = ends;
 }
 
 /// Cassandra's own keyspaces are not followed: each node makes them in code and writes their rows anew at each start, and nothing of

@@ -143,7 +143,7 @@ impl History {
         let mut tables: Vec<&TableHistory> = self.tables.values().collect();
         tables.sort_by_key(|table| (table.dropped.is_none(), table.at(at).map(|version| version.from)));
         for table in tables.iter().filter_map(|table| table.to_decode(at)) {
-            catalog.insert(table);
+            catalog.insert_as_it_is(table);
         }
         Stretch { behind, to, catalog: Arc::new(catalog) }
     }

@@ -1,7 +1,7 @@
 //! What is known of one table: its definitions one after the other.
 
 use crate::position::{CommitLogPosition, LogicalPosition, SegmentId};
-use crate::schema::{ColumnKind, ColumnMetadata, DroppedColumn, SchemaRows, TableMetadata};
+use crate::schema::{ColumnMetadata, DroppedColumn, SchemaRows, TableMetadata};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -125,20 +125,22 @@ impl TableHistory {
     ///
     /// An entry names its columns, and a mutation that was under way while the schema changed has those of the definition before. A
     /// column that is not part of the definition is among the dropped ones, dropped before anything was written.
-    pub(super) fn to_decode(&self, at: CommitLogPosition) -> Option<TableMetadata> {
-        let mut table = TableMetadata::clone(&self.at(at)?.table);
+    pub(super) fn to_decode(&self, at: CommitLogPosition) -> Option<Arc<TableMetadata>> {
+        let own = &self.at(at)?.table;
+        if self.versions.len() == 1 {
+            return Some(own.clone());
+        }
+        let mut table = TableMetadata::clone(own);
         for version in &self.versions {
-            for kind in [ColumnKind::Static, ColumnKind::Regular] {
-                let columns = if kind == ColumnKind::Static { &version.table.statics } else { &version.table.regulars };
-                columns.iter().for_each(|column| add(&mut table, column));
-            }
+            version.table.statics.iter().chain(&version.table.regulars).for_each(|column| add(&mut table, column));
             for (name, gone) in &version.table.dropped {
                 if table.columns().all(|column| column.name != *name) && !table.dropped.contains_key(name) {
                     table.dropped.insert(name.clone(), DroppedColumn { dropped_at_micros: i64::MIN, ..gone.clone() });
                 }
             }
         }
-        Some(table)
+        // Dropped columns do not count in the version, so it is still right.
+        Some(Arc::new(table))
     }
 
     pub(super) fn to_saved(&self) -> Saved {

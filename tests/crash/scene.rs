@@ -50,7 +50,7 @@ impl Agent {
             "node: {{ id: {NODE} }}\n\
              source: {{ cdc_raw: {root}/cdc_raw, read: {read}, rescan: 100ms{commitlog} }}\n\
              state: {{ dir: {root}/state }}\n\
-             schema: {{ file: {root}/schema.cql }}\n\
+             schema: {{ file: {root}/schema.cql, log: false }}\n\
              sink: {{ file: {{ path: {root}/events.jsonl }}, window: {WINDOW} }}\n\
              topics: {{ prefix: {PREFIX} }}\n\
              http: {{ listen: \"127.0.0.1:0\" }}\n"

@@ -8,7 +8,7 @@ use crate::rig::{Rig, Setup};
 use crate::support::{Fixture, segment};
 use ringtail::history::Reading;
 use ringtail::mutation::WriteTimestamp;
-use ringtail::mutation::{DeletionTime, LocalDeletionTime, RowDeletion};
+use ringtail::mutation::{DeletionTime, LivenessInfo, LocalDeletionTime, RowDeletion};
 use ringtail::pipeline::Exchange;
 use ringtail::schema::{self, Catalog, TableId};
 use ringtail_testkit::described::{Cell, Column, ColumnData, Mutation, PartitionUpdate, Row, Unfiltered};
@@ -354,6 +354,45 @@ fn a_mutation_out_of_its_time_changes_nothing() {
         [1],
         "what is older than the CREATE is undone by it"
     );
+}
+
+#[test]
+fn a_table_whose_drop_was_never_seen_leaves_nothing_to_the_next_of_its_name() {
+    let other = TableId(Uuid::from_u128(0x78));
+    let text = format!("CREATE TABLE ks.t (p int, d text, PRIMARY KEY (p, d)) WITH ID = {other} AND cdc = true;");
+    let again = schema::file::load(&text).expect("a table").catalog;
+    let create_again = |ts| {
+        let updates = vec![
+            row("tables", "ks", &["t"], ts, &[("id", other.0.as_bytes()), ("cdc", &[1])]),
+            column_row("t", "p", "partition_key", 0, "none", "int", ts),
+            column_row("t", "d", "clustering", 0, "asc", "text", ts),
+        ];
+        entry(updates, &Catalog::builtin())
+    };
+    let write_again = {
+        let row = Row { clustering: vec![Some(b"x".to_vec())], liveness: Some(live(31)), ..Row::default() };
+        let update = PartitionUpdate {
+            table: other,
+            partition_key: 1_i32.to_be_bytes().to_vec(),
+            partition_deletion: None,
+            static_row: None,
+            unfiltereds: vec![Unfiltered::Row(row)],
+            header: Default::default(),
+        };
+        entry(vec![update], &again)
+    };
+    let first = write(&table(PLAIN), 1, &[("v", b"x")], 11);
+
+    // Later the first one comes once more, as from a node that was away.
+    let rig = run(&[create(10), first.clone(), create_again(30), write_again.clone(), create(10), write_again, first]);
+
+    let shapes: Vec<Vec<String>> = arrived(&rig, "shop.ks.t").iter().map(names).collect();
+    assert_eq!(shapes, [vec!["c", "p", "v"], vec!["d", "p"], vec!["d", "p"], vec!["c", "p", "v"]]);
+    assert_eq!(fs::read_dir(rig.folder("parked")).expect("a folder").count(), 0);
+}
+
+fn live(ts: i64) -> LivenessInfo {
+    LivenessInfo { timestamp: WriteTimestamp(ts), expiry: None }
 }
 
 #[test]

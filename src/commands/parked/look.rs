@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use ringtail::checkpoint::StateDir;
 use ringtail::config::Config;
 use ringtail::event;
-use ringtail::history::{BEGINNING, History, Source};
+use ringtail::history::{Additive, BEGINNING, History, Source};
 use ringtail::mutation::{self, Mutation, PartitionUpdate};
 use ringtail::pipeline::park::{self, Listed, Note};
 use ringtail::schema::Catalog;
@@ -141,7 +141,7 @@ fn catalog(config: &Config, one: &Listed) -> anyhow::Result<Arc<Catalog>> {
     let kept = kept.and_then(|text| History::from_json(&text, config.schema.log).ok());
     let mut history = kept.unwrap_or_else(|| History::new(config.schema.log));
     if let Some(file) = schema_file::configured(config)? {
-        history.take(Source::File, &file, BEGINNING, true);
+        history.take(Source::File, &file, BEGINNING, Additive::NotInLog);
     }
     Ok(history.catalog_at(one.place.at))
 }
