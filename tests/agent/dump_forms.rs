@@ -206,7 +206,11 @@ fn on_a_terminal(environment: &[(&str, &str)]) -> String {
     let (binary, schema, quickstart) = (env!("CARGO_BIN_EXE_ringtail"), schema(), quickstart());
     let command = format!("'{binary}' dump --schema '{schema}' --filter shop.outbox '{quickstart}'");
     let mut script = Command::new("script");
-    script.args(["-qec", &command, "/dev/null"]).stdin(Stdio::null()).env_remove("NO_COLOR").env("TERM", "xterm");
+    script.args(["-qec", &command, "/dev/null"]).stdin(Stdio::null()).env("TERM", "xterm");
+    // What else speaks about colours, where the tests run.
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
+        script.env_remove(name);
+    }
     script.envs(environment.iter().copied());
     let output = script.output().expect("script (of util-linux) gives a command a terminal");
     assert!(output.status.success(), "{output:?}");
