@@ -236,8 +236,10 @@ impl Changes {
                 add(&mut after, again)
             }
             Kind::DropColumn => {
-                // The first one stays.
-                let chosen = 1 + random.below(table.columns.len().checked_sub(1).filter(|rest| *rest > 0)?);
+                // The first one stays, and Cassandra drops no column of a user-defined type that is not frozen.
+                let may_go = |(index, column): &(usize, &Column)| *index > 0 && !matches!(column.kind, Type::Udt);
+                let candidates: Vec<usize> = table.columns.iter().enumerate().filter(may_go).map(|(index, _)| index).collect();
+                let chosen = *candidates.get(random.below(candidates.len().max(1)))?;
                 let gone = after.columns.remove(chosen);
                 let what = format!("DROP {}", gone.name);
                 after.dropped.push(gone);
