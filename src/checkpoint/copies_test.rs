@@ -229,8 +229,12 @@ fn a_folder_whose_first_start_was_interrupted_begins_again() {
         assert!(!state.is_used().unwrap());
     }
 
+    fs::write(dir.path().join("db/db"), [b'x'; 1000]).unwrap();
+    fs::write(dir.path().join("db/conf"), [b'x'; 100]).unwrap();
     let state = StateDir::open(dir.path()).unwrap();
-    assert_eq!(Ledger::open(&state).unwrap().opened, Opened::New);
+    let opened = Ledger::open(&state).unwrap().opened;
+    assert!(matches!(opened, Opened::NewAfterCrash { aside: Some(_), .. }), "{opened:?}");
+    assert_eq!(Ledger::open(&state).unwrap().opened, Opened::Whole);
 }
 
 #[test]

@@ -39,7 +39,8 @@ use std::time::SystemTime;
 /// The ledger in sled, and its shadow.
 #[derive(Debug)]
 pub struct DurableStore {
-    sled: SledStore,
+    /// There until it is dropped.
+    sled: Option<SledStore>,
     shadow: Shadow,
 }
 
@@ -48,6 +49,13 @@ pub struct DurableStore {
 pub enum Opened {
     /// A folder that was never used.
     New,
+    /// The same, and what a first start that was interrupted has left does not open.
+    NewAfterCrash {
+        /// Why.
+        why: String,
+        /// Where it is.
+        aside: Option<PathBuf>,
+    },
     /// Both copies as they should be.
     Whole,
     /// The shadow was written anew; why.
@@ -81,11 +89,11 @@ impl DurableStore {
             (Sled::Whole { store, sequence, image }, found) => match compare(sequence, &image, found) {
                 Compared::Equal => {
                     let shadow = Shadow::create(&state.shadow(), sequence, image)?;
-                    (DurableStore { sled: store, shadow }, Opened::Whole)
+                    (DurableStore { sled: Some(store), shadow }, Opened::Whole)
                 }
                 Compared::ShadowBehind(why) => {
                     let shadow = Shadow::create(&state.shadow(), sequence, image)?;
-                    (DurableStore { sled: store, shadow }, Opened::ShadowRenewed(why))
+                    (DurableStore { sled: Some(store), shadow }, Opened::ShadowRenewed(why))
                 }
                 Compared::SledBehind(why, sequence, image) => {
                     drop(store);
@@ -96,7 +104,7 @@ impl DurableStore {
             // A run that never had anything to save.
             (Sled::Empty(store), Found::Valid { sequence: 0, image }) if image == Image::default() => {
                 let shadow = Shadow::create(&state.shadow(), 0, image)?;
-                (DurableStore { sled: store, shadow }, Opened::Whole)
+                (DurableStore { sled: Some(store), shadow }, Opened::Whole)
             }
             (Sled::Empty(store), Found::Valid { sequence, image }) => {
                 drop(store);
@@ -104,7 +112,12 @@ impl DurableStore {
             }
             (Sled::Empty(store), Found::Missing | Found::Unusable(_)) if !used => {
                 let shadow = Shadow::create(&state.shadow(), 0, Image::default())?;
-                (DurableStore { sled: store, shadow }, Opened::New)
+                (DurableStore { sled: Some(store), shadow }, Opened::New)
+            }
+            (Sled::Broken(why), Found::Missing | Found::Unusable(_)) if !used => {
+                let aside = move_aside(state, &state.db())?;
+                let (store, _) = fill(state, String::new(), None, 0, Image::default())?;
+                (store, Opened::NewAfterCrash { why, aside })
             }
             (sled, found) => return Err(gone(state, sled, found)),
         };
@@ -126,32 +139,47 @@ impl DurableStore {
 
     /// Reads beside the thread that owns the store.
     pub fn reader(&self) -> super::reader::Reader {
-        self.sled.reader()
+        self.sled().reader()
+    }
+
+    fn sled(&self) -> &SledStore {
+        self.sled.as_ref().expect("the store is there until it is dropped")
+    }
+}
+
+impl Drop for DurableStore {
+    /// sled syncs once more when it is dropped, and panics if that fails. Everything that counts was synced by the last save.
+    fn drop(&mut self) {
+        let sled = self.sled.take();
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(sled))).is_err() {
+            tracing::warn!("the ledger's store could not be closed; what was saved before is on disk");
+        }
     }
 }
 
 impl CheckpointStore for DurableStore {
     fn visit(&self, visitor: &mut dyn FnMut(SegmentKey, SegmentRecord) -> ControlFlow<()>) -> Result<(), StoreError> {
-        self.sled.visit(visitor)
+        self.sled().visit(visitor)
     }
 
     fn get(&self, key: SegmentKey) -> Result<Option<SegmentRecord>, StoreError> {
-        self.sled.get(key)
+        self.sled().get(key)
     }
 
     fn newest(&self, id: SegmentId) -> Result<Option<(SegmentKey, SegmentRecord)>, StoreError> {
-        self.sled.newest(id)
+        self.sled().newest(id)
     }
 
     fn meta(&self) -> Result<BTreeMap<String, serde_json::Value>, StoreError> {
-        self.sled.meta()
+        self.sled().meta()
     }
 
     fn save(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let batch = batch.encode()?;
         // sled first: a shadow that is one save behind is known by its number and written anew. The other way round the shadow would
         // be the newer one, and sled moved aside after every crash between the two.
-        let sequence = self.sled.save_encoded(&batch)?;
+        let sled = self.sled.as_mut().expect("the store is there until it is dropped");
+        let sequence = sled.save_encoded(&batch)?;
         self.shadow.save(sequence, &batch)
     }
 }
@@ -246,7 +274,7 @@ fn fill(state: &StateDir, why: String, aside: Option<PathBuf>, sequence: u64, im
     sled.set_sequence(sequence.saturating_sub(1))?;
     let sequence = sled.save_encoded(&image.to_batch())?;
     let shadow = Shadow::create(&state.shadow(), sequence, image)?;
-    Ok((DurableStore { sled, shadow }, Opened::Rebuilt { why, aside }))
+    Ok((DurableStore { sled: Some(sled), shadow }, Opened::Rebuilt { why, aside }))
 }
 
 /// Renames what cannot be read, for somebody to look at; never removes it.

@@ -72,6 +72,10 @@ fn introduce(config: &Config) {
 pub fn repaired(opened: &Opened) -> Option<String> {
     match opened {
         Opened::New | Opened::Whole => None,
+        Opened::NewAfterCrash { why, aside } => {
+            let aside = aside.as_ref().map(|aside| aside.display().to_string()).unwrap_or_default();
+            Some(format!("a first start was interrupted, and nothing was delivered before; what it left is in {aside}: {why}"))
+        }
         Opened::ShadowRenewed(why) => Some(format!("the shadow of the ledger was written anew: {why}")),
         Opened::Rebuilt { why, aside } => {
             let aside = aside.as_ref().map(|aside| format!("; what was there is in {}", aside.display())).unwrap_or_default();
