@@ -127,7 +127,7 @@ fn memory_stays_flat_while_a_backlog_is_delivered() {
              state: {{ dir: {} }}\n\
              schema: {{ file: {} }}\n\
              sink: {sink}\n\
-             topics: {{ prefix: shop }}\n\
+             topics: {{ prefix: shop, schema: null }}\n\
              http: {{ listen: \"127.0.0.1:0\" }}\n",
             folder.join("state").display(),
             schema.display(),

@@ -46,6 +46,7 @@ impl Agent {
         let root = self.root.display();
         let read = if self.choices.happens(300) { "synced" } else { "marked" };
         let commitlog = if self.choices.happens(500) { format!(", commitlog: {root}/commitlog") } else { String::new() };
+        // The log is put together from the logs of several nodes, whose tables share names: it tells no history.
         let config = format!(
             "node: {{ id: {NODE} }}\n\
              source: {{ cdc_raw: {root}/cdc_raw, read: {read}, rescan: 100ms{commitlog} }}\n\
