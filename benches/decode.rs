@@ -70,6 +70,7 @@ fn decode(criterion: &mut Criterion) {
             version: "0".into(),
             partition_by: PartitionBy::PartitionKey,
             schema_topic: None,
+            audit_topic: None,
         });
         bencher.iter(|| {
             walk(segment.as_slice(), |at, body| {

@@ -101,6 +101,8 @@
 #![doc = include_str!("architecture.md")]
 
 #[cfg(feature = "agent")]
+pub mod audit;
+#[cfg(feature = "agent")]
 pub mod cdc_raw;
 #[cfg(feature = "agent")]
 pub mod checkpoint;

@@ -5,6 +5,8 @@
 
 mod support;
 
+#[path = "agent/audit.rs"]
+mod audit;
 #[path = "agent/bad_files.rs"]
 mod bad_files;
 #[path = "agent/bad_segments.rs"]

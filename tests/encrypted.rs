@@ -84,7 +84,7 @@ fn a_run_links_encrypted_segments_waits_for_their_key_and_then_delivers_them() {
     let run = Running::start(ringtail(["run", "--drain", "--timeout", "60s", "--config", path(&config)]), &log);
     wait_until("the complaint", || said().contains("waits for its key"));
     assert!(said().contains("under key alias testing:1"), "{}", said());
-    assert_eq!((logs_in(&cdc_raw), logs_in(&dir.path().join("state/spool"))), (2, 2), "nothing goes, and both are linked");
+    assert_eq!(logs_in(&dir.path().join("state/spool")), 2, "both are linked, and stay");
     fs::copy(set.file("keystore.jceks"), dir.path().join("keystore.jceks")).expect("a writable folder");
     let status = run.wait(Duration::from_secs(60));
 

@@ -5,6 +5,8 @@
 // Clippy knows tests, but not the helpers of tests in files of their own: here an index out of bounds is a failed test.
 #![allow(clippy::indexing_slicing)]
 
+#[path = "pipeline/accounts.rs"]
+mod accounts;
 #[path = "pipeline/batches.rs"]
 mod batches;
 #[path = "pipeline/damage.rs"]
@@ -21,6 +23,8 @@ mod model;
 mod parking;
 #[path = "pipeline/rig.rs"]
 mod rig;
+#[path = "pipeline/room.rs"]
+mod room;
 #[path = "pipeline/schema.rs"]
 mod schema;
 mod support;

@@ -113,8 +113,12 @@ fn run(name: &str, schema: &str, segments: &[Vec<u8>], values: &BTreeSet<String>
     let config = root.join("ringtail.yaml").display().to_string();
     let running = Running::start(ringtail(["run", "--config", &config]), &log);
     let begun = Instant::now();
-    while !names(&root.join("cdc_raw")).is_empty() {
-        assert!(begun.elapsed() < PATIENCE, "left in cdc_raw; see {}", log.display());
+    while !root.join("state/spool").is_dir() {
+        assert!(begun.elapsed() < PATIENCE, "no spool; see {}", log.display());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    while ["cdc_raw", "state/spool"].iter().any(|dir| !names(&root.join(dir)).is_empty()) {
+        assert!(begun.elapsed() < PATIENCE, "left in cdc_raw or in the spool; see {}", log.display());
         std::thread::sleep(Duration::from_millis(50));
     }
     std::thread::sleep(Duration::from_millis(600));

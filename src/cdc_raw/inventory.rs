@@ -27,6 +27,8 @@ pub struct Folders {
     pub commitlog: Option<PathBuf>,
     /// `source.finished`.
     pub finished: Finished,
+    /// `source.archive`; means something only under [`Finished::Archive`].
+    pub archive: PathBuf,
     /// The node's `commitlog_sync_period`, or what it is by default.
     pub sync_period: Duration,
 }
@@ -48,6 +50,10 @@ pub struct Inventory {
     pub(super) orphans: BTreeSet<SegmentName>,
     /// What a look that failed had found before.
     pub(super) unreported: LookReport,
+    /// Whether new segments are not linked now, because the disk has too little room for what the node then removes.
+    pub(super) holds_off: bool,
+    /// Segments that were not linked for that reason: whether they had an index, and how long they are.
+    pub(super) unlinked: BTreeMap<SegmentName, (bool, u64)>,
 }
 
 /// One segment with a link of ours.
@@ -111,9 +117,16 @@ impl Inventory {
             suspects: BTreeSet::new(),
             orphans: BTreeSet::new(),
             unreported: LookReport::default(),
+            holds_off: false,
+            unlinked: BTreeMap::new(),
         };
         let found = links.into_iter().map(|(name, listed)| inventory.take_in(name, listed, ledger)).collect::<Result<_, _>>()?;
         Ok((inventory, found))
+    }
+
+    /// Whether new segments are linked from now on.
+    pub fn link_new_ones(&mut self, links: bool) {
+        self.holds_off = !links;
     }
 
     /// The segments, by key.

@@ -21,6 +21,8 @@ pub struct LookReport {
     /// Listed, and gone before a link could be made; and whether there was an index, so CDC data. Without one the node may
     /// remove a segment at any time.
     pub never_linked: Vec<(SegmentName, bool)>,
+    /// Not linked because the disk had too little room, and gone now; whether there was an index, so CDC data, and the file's length.
+    pub no_space: Vec<(SegmentName, bool, u64)>,
     /// Could not be linked, looked at or swept; tried again at the next look.
     pub failed: Vec<(SegmentName, SpoolError)>,
     /// Open or final by the ledger, and neither in the spool nor in `cdc_raw`: lost.
@@ -116,10 +118,25 @@ impl Inventory {
                 self.kept.insert(*name, listed.file);
                 continue;
             }
+            if self.holds_off {
+                self.unlinked.insert(*name, (listing.indexes.contains(name), listed.length));
+                continue;
+            }
             match self.link(*name, ledger)? {
                 Ok(Some(new)) => linked.push(new),
                 Ok(None) => report.never_linked.push((*name, listing.indexes.contains(name))),
                 Err(error) => report.failed.push((*name, error)),
+            }
+        }
+        let had = std::mem::take(&mut self.unlinked);
+        for (name, (had_data, length)) in had {
+            let is_linked = linked.iter().any(|(spooled, _)| spooled.name == name);
+            match listing.segments.contains_key(&name) {
+                true if !is_linked && self.holds_off => {
+                    self.unlinked.insert(name, (had_data, length));
+                }
+                true => {}
+                false => report.no_space.push((name, had_data, length)),
             }
         }
         if !linked.is_empty() {
@@ -151,10 +168,13 @@ impl Inventory {
         header_crc: &mut dyn FnMut(&File) -> Option<u32>,
     ) -> Result<bool, LookError> {
         let Some((_, record)) = ledger.newest(name.id)? else { return Ok(false) };
-        let alike = record.state() == SegmentState::Finished(Ending::Kept)
-            && record.inode == listed.file.inode
-            && record.bytes.file.length == listed.length
-            && record.header_crc.is_some();
+        // Under `keep` the name also stays when the file was put into quarantine.
+        let stays = match record.state() {
+            SegmentState::Finished(Ending::Kept) => record.header_crc.is_some(),
+            SegmentState::Quarantined | SegmentState::Acknowledged => self.folders.finished == Finished::Keep,
+            _ => false,
+        };
+        let alike = stays && record.inode == listed.file.inode && record.bytes.file.length == listed.length;
         if !alike {
             return Ok(false);
         }

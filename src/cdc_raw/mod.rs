@@ -13,6 +13,7 @@
 //! What is removed, and when, hangs on two things: [`Finality`], for nothing goes that the node may still write to, and
 //! [`crate::checkpoint::Covered`], the proof that a durable record says that everything has arrived (I3).
 
+mod archive;
 mod finality;
 mod index;
 mod inventory;

@@ -1,14 +1,18 @@
 //! The end of a segment: its names go, in an order that a crash may interrupt anywhere.
 //!
 //! ```text
-//! .log in cdc_raw ─► index in cdc_raw ─► our link ─► both folders fsynced ─► (caller) ledger: finished
+//! (archive ─► fsynced) ─► .log in cdc_raw ─► index in cdc_raw ─► our link ─► both folders fsynced ─► (caller) ledger: finished
 //! ```
+//!
+//! Early release takes only the names in `cdc_raw`, once, while the segment is still to be delivered: our link and the ledger's record
+//! are on disk by then, so the bytes are ours and no longer count against the node's `cdc_total_space`.
 //!
 //! The log goes before its index: a log without an index would look like a segment that has no CDC data yet. Our own link goes
 //! last, so that after a crash the segment is found in the spool, and its end is done again. Each step that was done already is no
 //! error. Only after the names are durably gone does the ledger say so; a name that came back would else be read again.
 
-use super::inventory::{Inventory, Segment};
+use super::archive;
+use super::inventory::{Inventory, Presence, Segment};
 use super::scan::{FileId, SegmentName};
 use super::spool::{SpooledName, remove_if_there, sync_folder};
 use crate::checkpoint::{Covered, Ending, SegmentKey};
@@ -24,6 +28,8 @@ pub enum Finished {
     Delete,
     /// Nothing in `cdc_raw` is ever removed; only our link goes.
     Keep,
+    /// It is linked or copied into [`super::Folders::archive`], then removed.
+    Archive,
 }
 
 /// Why a segment could not be brought to its end. Doing it again later is always right.
@@ -57,6 +63,7 @@ pub enum ReclaimError {
 /// One step. Each may be done again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
+    Archive,
     MoveToQuarantine,
     SyncQuarantine,
     UnlinkLog,
@@ -69,6 +76,7 @@ pub(super) enum Step {
 impl Step {
     fn name(self) -> &'static str {
         match self {
+            Step::Archive => "put the file into source.archive",
             Step::MoveToQuarantine => "move the file to quarantine",
             Step::SyncQuarantine => "make the name in quarantine durable",
             Step::UnlinkLog => "remove the name in cdc_raw",
@@ -98,7 +106,33 @@ impl Inventory {
         Ok(match self.folders.finished {
             Finished::Delete => Ending::Deleted,
             Finished::Keep => Ending::Kept,
+            Finished::Archive => Ending::Archived,
         })
+    }
+
+    /// Removes the names in `cdc_raw` of a final segment that is still to be delivered. The caller has made the record of it durable, with
+    /// the last value of its index: the index goes too.
+    ///
+    /// # Errors
+    /// The segment stays as it is; do it again.
+    pub fn release(&mut self, key: SegmentKey) -> Result<(), ReclaimError> {
+        let segment = self.segments.get(&key).cloned().ok_or(ReclaimError::Unknown(key))?;
+        self.run(&segment, &[Step::UnlinkLog, Step::UnlinkIndex, Step::SyncCdcRaw])?;
+        if let Some(segment) = self.segments.get_mut(&key) {
+            segment.presence = Presence::Gone;
+        }
+        Ok(())
+    }
+
+    /// Removes our link to a segment of which a durable record says that it is given up.
+    ///
+    /// # Errors
+    /// The segment stays; do it again.
+    pub fn give_up(&mut self, key: SegmentKey) -> Result<(), ReclaimError> {
+        let segment = self.segments.get(&key).cloned().ok_or(ReclaimError::Unknown(key))?;
+        self.run(&segment, &[Step::UnlinkSpooled, Step::SyncSpool])?;
+        self.segments.remove(&key);
+        Ok(())
     }
 
     /// Keeps the whole file in `quarantine/` and takes its other names away. Removes no last link, so it needs no proof. When it
@@ -131,12 +165,15 @@ impl Inventory {
         match self.folders.finished {
             Finished::Delete => &[Step::UnlinkLog, Step::UnlinkIndex, Step::UnlinkSpooled, Step::SyncCdcRaw, Step::SyncSpool],
             Finished::Keep => &[Step::UnlinkSpooled, Step::SyncSpool],
+            Finished::Archive => {
+                &[Step::Archive, Step::UnlinkLog, Step::UnlinkIndex, Step::UnlinkSpooled, Step::SyncCdcRaw, Step::SyncSpool]
+            }
         }
     }
 
     pub(super) fn quarantine_steps(&self) -> &'static [Step] {
         match self.folders.finished {
-            Finished::Delete => {
+            Finished::Delete | Finished::Archive => {
                 &[Step::MoveToQuarantine, Step::SyncQuarantine, Step::SyncSpool, Step::UnlinkLog, Step::UnlinkIndex, Step::SyncCdcRaw]
             }
             Finished::Keep => &[Step::MoveToQuarantine, Step::SyncQuarantine, Step::SyncSpool],
@@ -157,6 +194,9 @@ impl Inventory {
     pub(super) fn perform(&self, segment: &Segment, step: Step) -> io::Result<()> {
         let log = self.folders.cdc_raw.join(segment.name().log());
         match step {
+            Step::Archive => {
+                archive::put(&self.spool.path(segment.spooled), &self.folders.archive, &segment.spooled.file_name()).map(|_| ())
+            }
             Step::MoveToQuarantine => self.move_to_quarantine(segment),
             Step::SyncQuarantine => sync_folder(&self.folders.quarantine),
             Step::UnlinkLog => match FileId::at(&log)? {

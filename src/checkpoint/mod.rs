@@ -8,12 +8,14 @@
 //! removed from `cdc_raw` or the spool, comes only from records whose save has returned (I3). A record that cannot be read is an
 //! error that names its segment, never a reason to start from the beginning (I10).
 
+mod acknowledge;
 #[cfg(test)]
 mod copies_test;
 mod decisions;
 mod durable;
 mod ledger;
 mod memory;
+mod moves;
 mod reader;
 mod record;
 mod room;
@@ -26,16 +28,18 @@ mod tests;
 mod trail;
 mod watched;
 
+pub use acknowledge::{Acknowledged, Acknowledgement};
 pub use decisions::Discarded;
 pub use durable::{DurableStore, Opened};
 pub use ledger::{Covered, Ledger, LedgerError, OpenedLedger};
 pub use memory::{Fault, MemoryStore};
+pub use moves::Moved;
 pub use reader::Reader;
 pub use record::{
     Bytes, DamageRecord, Ending, Entries, FileBytes, IndexRecord, LogicalBytes, LossCause, NamePresence, ParkedCount, SegmentKey,
     SegmentRecord, SegmentState, SkippedRange, TransitionError, UnixMillis,
 };
-pub use room::room;
+pub use room::{Space, free_space, room};
 pub use state_dir::{STATE_VERSION, StateDir, StateError};
 pub use store::{Batch, CheckpointStore, StoreError};
 pub use trail::{Change, Deed, Gap, Judgement, META_GAPS, META_PRUNED, META_TRAIL, Pruned};

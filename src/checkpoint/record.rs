@@ -5,6 +5,7 @@ use crate::progress::DeliveredTo;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::AddAssign;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 /// Names one record: the segment's id, and a number that grows when the same id comes back with other content.
@@ -416,6 +417,19 @@ impl SegmentRecord {
 }
 
 impl SegmentState {
+    /// The name of the state, without how or why.
+    pub fn name(self) -> &'static str {
+        match self {
+            SegmentState::Open => "open",
+            SegmentState::Final => "final",
+            SegmentState::Delivered => "delivered",
+            SegmentState::Finished(_) => "finished",
+            SegmentState::Quarantined => "quarantined",
+            SegmentState::Lost(_) => "lost",
+            SegmentState::Acknowledged => "acknowledged",
+        }
+    }
+
     fn may_become(self, to: SegmentState) -> bool {
         use SegmentState::{Acknowledged, Delivered, Final, Finished, Lost, Open, Quarantined};
         match (self, to) {
@@ -426,6 +440,8 @@ impl SegmentState {
             (Quarantined | Lost(_), Acknowledged) => true,
             // The node links a segment again after a crash, or somebody brings a lost file back: what is new in it is delivered.
             (Finished(_) | Lost(_) | Quarantined | Acknowledged, Open) => true,
+            // Its position is taken back by hand.
+            (Final, Open) => true,
             _ => false,
         }
     }
@@ -457,6 +473,21 @@ impl From<SystemTime> for UnixMillis {
     }
 }
 
+/// The inverse of how a page of the ledger names its keys: `id` or `id.incarnation`.
+impl FromStr for SegmentKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<SegmentKey, String> {
+        let wrong = || format!("{text:?} is no segment: expected its id, as 1795374647657");
+        let (id, incarnation) = match text.split_once('.') {
+            None => (text, "0"),
+            Some(parts) => parts,
+        };
+        let id = id.parse().map_err(|_| wrong())?;
+        Ok(SegmentKey { id: SegmentId(id), incarnation: incarnation.parse().map_err(|_| wrong())? })
+    }
+}
+
 impl fmt::Display for SegmentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.incarnation {
@@ -468,16 +499,13 @@ impl fmt::Display for SegmentKey {
 
 impl fmt::Display for SegmentState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
         match self {
-            SegmentState::Open => f.write_str("open"),
-            SegmentState::Final => f.write_str("final"),
-            SegmentState::Delivered => f.write_str("delivered"),
-            SegmentState::Finished(Ending::Deleted) => f.write_str("finished (deleted)"),
-            SegmentState::Finished(Ending::Archived) => f.write_str("finished (archived)"),
-            SegmentState::Finished(Ending::Kept) => f.write_str("finished (kept)"),
-            SegmentState::Quarantined => f.write_str("quarantined"),
-            SegmentState::Lost(cause) => write!(f, "lost ({cause})"),
-            SegmentState::Acknowledged => f.write_str("acknowledged"),
+            SegmentState::Finished(Ending::Deleted) => f.write_str(" (deleted)"),
+            SegmentState::Finished(Ending::Archived) => f.write_str(" (archived)"),
+            SegmentState::Finished(Ending::Kept) => f.write_str(" (kept)"),
+            SegmentState::Lost(cause) => write!(f, " ({cause})"),
+            _ => Ok(()),
         }
     }
 }

@@ -19,6 +19,24 @@ pub fn room(dir: &Path) -> io::Result<Result<(), u64>> {
     Ok(if free >= ROOM_MIN { Ok(()) } else { Err(free) })
 }
 
+/// How much of a disk is free for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that we may write.
+    pub free: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// How much is free under `dir`.
+///
+/// # Errors
+/// The file system's.
+pub fn free_space(dir: &Path) -> io::Result<Space> {
+    let space = rustix::fs::statvfs(dir)?;
+    Ok(Space { free: space.f_bavail.saturating_mul(space.f_frsize), total: space.f_blocks.saturating_mul(space.f_frsize) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,6 +46,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
 
         assert_eq!(room(dir.path()).unwrap(), Ok(()));
+        let space = free_space(dir.path()).unwrap();
+        assert!(0 < space.free && space.free <= space.total, "{space:?}");
         assert_eq!(room(&dir.path().join("missing")).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

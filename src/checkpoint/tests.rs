@@ -280,7 +280,7 @@ fn states_go_only_where_they_may() {
     let states = [Open, Final, Delivered, Finished(Ending::Kept), Quarantined, lost, Acknowledged];
     let allowed = [
         (Open, vec![Final, Quarantined, lost]),
-        (Final, vec![Delivered, Quarantined, lost]),
+        (Final, vec![Open, Delivered, Quarantined, lost]),
         (Delivered, vec![Finished(Ending::Kept), Quarantined]),
         (Finished(Ending::Kept), vec![Open]),
         (Quarantined, vec![Open, Acknowledged]),

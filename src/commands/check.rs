@@ -30,9 +30,6 @@ pub fn run(args: &CheckArgs) -> Exit {
     };
     let mut page = Page { exit: Exit::Done };
     page.line("ok    configuration", &args.config.config.display());
-    for notice in config.notices() {
-        page.line("note  not built yet", &notice);
-    }
     let mut catalog = Catalog::builtin();
     let stored = page.state(&config);
     page.add("cdc_raw", cdc_raw(&config));
@@ -123,7 +120,7 @@ fn cdc_raw(config: &Config) -> Tried {
         ));
     }
     let spool = config.state.dir.join("spool");
-    match Spool::new(&spool).probe(cdc_raw, config.source.finished == Finished::Delete) {
+    match Spool::new(&spool).probe(cdc_raw, config.source.finished != Finished::Keep) {
         Ok(Probe::Segment(name)) => Ok(format!("{} could be linked into the state folder", name.log())),
         Ok(Probe::OwnFile) => {
             Ok("a file could be linked into the state folder; there is no segment yet to try its owner's permissions".into())
@@ -173,6 +170,7 @@ fn broker(properties: &KafkaProperties, config: &Config, catalog: &Catalog) -> T
     let published = catalog.tables().filter(|table| table.is_published() && config.tables.allows(&table.keyspace, &table.name));
     let mut topics: Vec<_> = published.map(|table| template.topic(&config.topics.prefix, table)).collect();
     topics.extend(config.topics.schema.as_deref().filter(|_| config.schema.log).map(Into::into));
+    topics.extend(config.topics.audit.as_deref().map(Into::into));
     match kafka::check(&sinks::kafka_properties(properties), &topics, PATIENCE) {
         Ok(found) => cluster(&found, config.topics.allow_compaction),
         Err(SinkError::Producer(reason)) => Err((Exit::Unavailable, anyhow!("{reason}"))),

@@ -1,8 +1,11 @@
 //! The command line: what each command takes, does, and ends with.
 
+mod audit;
 mod check;
+mod checkpoint;
 mod dump;
 mod identity;
+mod ledger;
 mod parked;
 mod replay;
 mod run;
@@ -10,6 +13,7 @@ mod schema;
 mod schema_file;
 mod shell;
 mod sinks;
+mod status;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use ringtail::config::{self, Config};
@@ -50,9 +54,9 @@ pub enum Exit {
 Exit codes:
    0  done
   64  bad usage or configuration
-  65  unreadable or unknown input (dump, replay), something stays parked (parked retry)
-  69  a service does not answer (check), or --timeout has passed
-  70  a promise is broken: bytes lost, checkpoint gone
+  65  unreadable or unknown input (dump, replay), something stays parked (parked retry), something is set aside (audit)
+  69  a service does not answer (check, status), or --timeout has passed
+  70  a promise is broken: bytes lost (audit: and not acknowledged), checkpoint gone
   74  input or output failed
   75  another instance holds the state folder or the output file")]
 pub struct Cli {
@@ -70,6 +74,13 @@ enum Command {
     Dump(Box<dump::DumpArgs>),
     /// Try everything that a run would need and print a line each
     Check(CheckArgs),
+    /// How it is going: one screen from the running agent, or what its ledger says
+    Status(status::StatusArgs),
+    /// Where every byte of every segment went; whether anything is lost
+    Audit(audit::AuditArgs),
+    /// How far each segment is delivered; take positions back, or give ranges up
+    #[command(subcommand)]
+    Checkpoint(checkpoint::CheckpointCommand),
     /// A schema file from a running node; what is known of the schema, with its history
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -219,6 +230,9 @@ pub fn run(cli: Cli) -> Exit {
         Command::Replay(args) => replay::run(&args),
         Command::Dump(args) => dump::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Checkpoint(command) => checkpoint::run(&command),
         Command::Schema(SchemaCommand::Export(args)) => schema::export(&args),
         Command::Schema(SchemaCommand::Show(args)) => schema::show(&args),
         Command::Parked(ParkedCommand::List(args)) => parked::list(&args),

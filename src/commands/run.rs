@@ -4,11 +4,12 @@ use super::identity::{Identity, NoIdentity, WrongNode};
 use super::shell::{self, Stop};
 use super::{Exit, RunArgs, complain, configure, fail, schema_file, sinks, tell};
 use anyhow::{Context, anyhow};
+use ringtail::audit::Page;
 use ringtail::cdc_raw::{Finished, Folders};
 use ringtail::checkpoint::{CheckpointStore, Ledger, LedgerError, Opened, OpenedLedger, StateDir, StateError, StoreError, Watched};
 use ringtail::config::{self, Config, NodeSettings, SinkTo};
 use ringtail::history::{Additive, BEGINNING, History, Reading, SavedError, Source};
-use ringtail::http::HttpServer;
+use ringtail::http::{HttpServer, LedgerPages};
 use ringtail::pipeline::park::{Answer, Request};
 use ringtail::pipeline::{Clock, Exchange, Fatal, META_HISTORY, META_SINK, Parts, Pipeline, Settings, Tables};
 use ringtail::schema::live::NodeIdentity;
@@ -59,10 +60,6 @@ fn introduce(config: &Config) {
         }
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %cdc_raw, %state, sink, "ringtail starts");
-    let notices = config.notices();
-    if !notices.is_empty() {
-        tracing::info!("not built yet: {}", notices.join("; "));
-    }
     if config.knows_no_table() {
         tracing::warn!("{NO_SCHEMA}");
     }
@@ -145,17 +142,22 @@ impl Agent {
         let stop = shell::listen_for_stop(&runtime).context("cannot listen for signals")?;
         // The lock goes before the port: a second instance with the same file is to hear that there is a first one.
         let state = StateDir::open(&config.state.dir)?;
-        let listen = || HttpServer::start(config.http.listen, runtime.handle(), status.clone(), metrics.clone());
+        let pages = LedgerPages::default();
+        let listen = || HttpServer::start(config.http.listen, runtime.handle(), status.clone(), metrics.clone(), pages.clone());
         let http = has_endpoints.then(listen).transpose()?;
         if let Some(http) = &http {
             tracing::info!(address = %http.address(), "endpoints listen");
             state.note_address(http.address())?;
         }
-        let OpenedLedger { ledger, reader: _, opened } = Ledger::open_with(&state, watched)?;
+        let OpenedLedger { ledger, reader, opened } = Ledger::open_with(&state, watched)?;
         if let Some(repair) = repaired(&opened) {
             tracing::error!("{repair}");
             status.note_error(repair);
         }
+        pages.set(move |after| {
+            let page = Page::read(&reader, after).map_err(|error| with_causes(&error))?;
+            serde_json::to_string(&page).map_err(|error| error.to_string())
+        });
         let exchange = Exchange::new(None);
         let (tables, identity) = follow_schema(&config, file.as_ref(), ledger.meta(META_HISTORY), &runtime, &exchange)?;
         let settings_of_node = node_settings(&config);
@@ -165,7 +167,6 @@ impl Agent {
             folders: folders(&config, &state, settings_of_node.sync_period.unwrap_or(SYNC_PERIOD)),
             parked: (state.parked(), config.state.parked_limit),
             requests: Some(state.requests()),
-            spool_limit: config.state.spool.limit,
             tables,
             keystore: config.source.encryption.clone(),
             metrics: metrics.clone(),
@@ -370,7 +371,9 @@ fn folders(config: &Config, state: &StateDir, sync_period: Duration) -> Folders 
         finished: match config.source.finished {
             config::Finished::Delete => Finished::Delete,
             config::Finished::Keep => Finished::Keep,
+            config::Finished::Archive => Finished::Archive,
         },
+        archive: config.source.archive.clone().unwrap_or_default(),
         sync_period,
     }
 }
@@ -383,5 +386,7 @@ fn settings(config: &Config) -> Settings {
         halt_on_damage: config.source.on_damage == config::OnDamage::Halt,
         poll_max: config.source.poll_max,
         rescan: config.source.rescan,
+        spool: config.state.spool,
+        accounts: config.topics.audit.is_some(),
     }
 }

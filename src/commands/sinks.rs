@@ -31,6 +31,7 @@ pub fn shipper(config: &Config, sink: Box<dyn Sink>, node: &str, cluster: &str, 
             config::PartitionBy::RecordKey => PartitionBy::RecordKey,
         },
         schema_topic: config.topics.schema.as_deref().map(Into::into),
+        audit_topic: config.topics.audit.as_deref().map(Into::into),
     };
     let window = Window::new(Limits::events(config.sink.window));
     Ok(Shipper::new(sink, window, Envelope::new(settings), config.tables.clone(), metrics))

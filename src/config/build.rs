@@ -36,7 +36,6 @@ pub(super) fn build(raw: &Raw) -> Result<Config, ConfigError> {
 /// Settings of which one value is built: anything else is misspelt, or was refused before.
 fn only_default(raw: &Raw) -> Result<(), ConfigError> {
     raw.choice("source.from", &[("oldest", ())])?;
-    raw.choice("state.spool.full", &[("hold", ())])?;
     raw.choice("events.envelope", &[("debezium", ())])?;
     raw.choice("events.serializer", &[("json", ())])?;
     raw.choice("sink.delivery", &[("at_least_once", ())])?;
@@ -66,7 +65,9 @@ fn source(raw: &Raw) -> Result<Source, ConfigError> {
         poll_min: raw.duration("source.poll_min", "1ms", "10s")?,
         poll_max: raw.duration("source.poll_max", "1ms", "10s")?,
         rescan: raw.duration("source.rescan", "100ms", "1h")?,
-        finished: raw.choice("source.finished", &[("delete", Finished::Delete), ("keep", Finished::Keep)])?,
+        finished: raw
+            .choice("source.finished", &[("delete", Finished::Delete), ("keep", Finished::Keep), ("archive", Finished::Archive)])?,
+        archive: optional_path(raw, "source.archive")?,
         on_damage: raw.choice("source.on_damage", &[("quarantine", OnDamage::Quarantine), ("halt", OnDamage::Halt)])?,
         encryption: encryption(raw)?,
     })
@@ -96,6 +97,7 @@ fn state(raw: &Raw) -> Result<State, ConfigError> {
         dir: raw.text("state.dir")?.into(),
         spool: Spool {
             limit: raw.size("state.spool.limit", "1MiB")?,
+            full: raw.choice("state.spool.full", &[("hold", Full::Hold), ("drop_oldest", Full::DropOldest)])?,
             release: raw.choice("state.spool.release", &[("early", Release::Early), ("delivered", Release::Delivered)])?,
             min_free: raw.percent("state.spool.min_free", "0%", "99%")?,
         },
@@ -163,16 +165,19 @@ fn topics(raw: &Raw, sink: &SinkTo) -> Result<Topics, ConfigError> {
         name: template(raw, "topics.name")?,
         partition_by: raw.choice("topics.partition_by", &partition_by)?,
         allow_compaction: raw.flag("topics.allow_compaction")?,
-        schema: raw.optional_text("topics.schema")?.map(|text| schema_topic(text, prefix)).transpose()?,
+        schema: own_topic(raw, "topics.schema", prefix)?,
+        audit: own_topic(raw, "topics.audit", prefix)?,
     })
 }
 
-fn schema_topic(text: &str, prefix: &str) -> Result<String, ConfigError> {
+/// The name of a topic that is no table's.
+fn own_topic(raw: &Raw, key: &str, prefix: &str) -> Result<Option<String>, ConfigError> {
+    let Some(text) = raw.optional_text(key)? else { return Ok(None) };
     let name = text.replace("{prefix}", prefix);
     if !name.is_empty() && name.len() <= 249 && name.chars().all(is_name_letter) {
-        return Ok(name);
+        return Ok(Some(name));
     }
-    Err(ConfigError::at("topics.schema", format!("is {text:?}; expected {{prefix}} and at most 249 letters, digits, '.', '_', '-'")))
+    Err(ConfigError::at(key, format!("is {text:?}; expected {{prefix}} and at most 249 letters, digits, '.', '_', '-'")))
 }
 
 fn template(raw: &Raw, key: &str) -> Result<String, ConfigError> {
@@ -230,6 +235,18 @@ fn check_together(config: &Config) -> Result<(), ConfigError> {
     let Source { poll_min, poll_max, cdc_raw, .. } = &config.source;
     if poll_min > poll_max {
         return Err(ConfigError::at("source.poll_min", format!("is {poll_min:?}, above source.poll_max, which is {poll_max:?}")));
+    }
+    match (&config.source.archive, config.source.finished) {
+        (None, Finished::Archive) => {
+            return Err(ConfigError::at("source.archive", "is missing; source.finished = archive needs it"));
+        }
+        (Some(archive), Finished::Archive) if is_within(archive, cdc_raw) => {
+            return Err(ConfigError::at(
+                "source.archive",
+                "lies in source.cdc_raw, where finished segments would be found again; put it beside",
+            ));
+        }
+        _ => {}
     }
     if is_within(&config.state.dir, cdc_raw) {
         return Err(ConfigError::at(

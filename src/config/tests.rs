@@ -38,6 +38,8 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ("source.rescan", "1h", |c| c.source.rescan = Duration::from_secs(3600)),
     ("source.finished", "keep", |c| c.source.finished = Finished::Keep),
     ("state.dir", "target/quickstart", |c| c.state.dir = "target/quickstart".into()),
+    ("source.archive", "/archive", |c| c.source.archive = Some("/archive".into())),
+    ("state.spool.full", "drop_oldest", |c| c.state.spool.full = Full::DropOldest),
     ("state.spool.limit", "64MiB", |c| c.state.spool.limit = 64 << 20),
     ("state.spool.release", "delivered", |c| c.state.spool.release = Release::Delivered),
     ("state.spool.min_free", "0%", |c| c.state.spool.min_free = 0),
@@ -67,6 +69,7 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ("topics.allow_compaction", "true", |c| c.topics.allow_compaction = true),
     ("topics.schema", "\"{prefix}-ddl\"", |c| c.topics.schema = Some("ringtail-ddl".into())),
     ("topics.schema", "null", |c| c.topics.schema = None),
+    ("topics.audit", "\"{prefix}.audit\"", |c| c.topics.audit = Some("ringtail.audit".into())),
     ("sink.file", "{ path: events.jsonl }", |c| c.sink.to = SinkTo::File("events.jsonl".into())),
     ("sink.stdout", "{}", |_| ()),
     ("sink.window", "1", |c| c.sink.window = 1),
@@ -84,9 +87,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("source.read", "appended"),
     ("source.from", "now"),
     ("source.rate_limit", "50"),
-    ("source.finished", "archive"),
-    ("source.archive", "/archive"),
-    ("state.spool.full", "drop_oldest"),
     ("tables.columns", "{ \"ks.t.c\": drop }"),
     ("events.envelope", "flat"),
     ("events.envelope", "cloudevents"),
@@ -130,12 +130,13 @@ fn the_defaults_are_the_documented_ones() {
             poll_max: Duration::from_millis(250),
             rescan: Duration::from_secs(2),
             finished: Finished::Delete,
+            archive: None,
             on_damage: OnDamage::Quarantine,
             encryption: None,
         },
         state: State {
             dir: PathBuf::from("/var/lib/cassandra/ringtail"),
-            spool: Spool { limit: 16 << 30, release: Release::Early, min_free: 5 },
+            spool: Spool { limit: 16 << 30, full: Full::Hold, release: Release::Early, min_free: 5 },
             parked_limit: 1 << 30,
         },
         schema: Schema {
@@ -151,6 +152,7 @@ fn the_defaults_are_the_documented_ones() {
             partition_by: PartitionBy::PartitionKey,
             allow_compaction: false,
             schema: Some("ringtail.schema".into()),
+            audit: None,
         },
         sink: Sink { to: SinkTo::Stdout, breaker: Breaker::default(), window: 10_000 },
         http: Http { listen: "127.0.0.1:9640".parse().unwrap() },
@@ -290,6 +292,7 @@ fn a_value_of_the_wrong_form_is_named_with_the_form_that_is_right() {
         ("topics: { name: \"{prefix}/{table}\" }", "topics.name is \"{prefix}/{table}\"; expected {prefix}"),
         ("topics: { name: \"{prefix}.{tabel}\" }", "topics.name is \"{prefix}.{tabel}\"; expected {prefix}"),
         ("topics: { schema: \"{table}\" }", "topics.schema is \"{table}\"; expected {prefix}"),
+        ("topics: { audit: \"{table}\" }", "topics.audit is \"{table}\"; expected {prefix}"),
         ("topics: { prefix: a/b }", "topics.prefix is \"a/b\"; expected letters"),
         ("topics: { prefix: 7 }", "topics.prefix is not text; put it in quotes"),
         ("node: { id: a/b }", "node.id is \"a/b\"; expected at most 128 letters"),
@@ -381,17 +384,20 @@ fn a_key_written_twice_is_an_error() {
 }
 
 #[test]
-fn what_is_accepted_and_does_not_act_yet_is_said_at_start() {
-    let quiet = parsed("state: { spool: { release: delivered, min_free: 0% } }\nschema: { log: false, file: s.cql }").unwrap();
-
-    assert_eq!(quiet.notices(), Vec::<&str>::new());
-    assert!(!quiet.knows_no_table());
-    let notices = defaults().notices();
-    assert_eq!(
-        notices.iter().map(|text| text.split(' ').next().unwrap()).collect::<Vec<_>>(),
-        ["state.spool.release", "state.spool.min_free"]
-    );
+fn without_node_and_file_no_table_is_known() {
     assert!(defaults().knows_no_table());
+    assert!(!parsed("schema: { file: s.cql }").unwrap().knows_no_table());
+}
+
+#[test]
+fn an_archive_has_a_place_of_its_own() {
+    let archived = parsed("source: { finished: archive, archive: /archive }").unwrap();
+
+    assert_eq!((archived.source.finished, archived.source.archive), (Finished::Archive, Some("/archive".into())));
+    let message = problem("source: { finished: archive }");
+    assert_eq!(message, "config: source.archive is missing; source.finished = archive needs it");
+    let message = problem("source: { finished: archive, cdc_raw: /c, archive: /c/old }");
+    assert!(message.starts_with("config: source.archive lies in source.cdc_raw"), "{message}");
 }
 
 #[test]

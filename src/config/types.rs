@@ -61,6 +61,8 @@ pub struct Source {
     pub rescan: Duration,
     /// What happens to a finished segment in `cdc_raw`.
     pub finished: Finished,
+    /// The folder that takes finished segments under [`Finished::Archive`].
+    pub archive: Option<PathBuf>,
     /// What happens at damaged bytes.
     pub on_damage: OnDamage,
     /// Where the keys of encrypted segments are.
@@ -83,6 +85,8 @@ pub enum Finished {
     Delete,
     /// Nothing in `cdc_raw` is ever removed.
     Keep,
+    /// It is linked or copied into the archive, then its names in `cdc_raw` are removed.
+    Archive,
 }
 
 /// `source.on_damage`.
@@ -106,14 +110,25 @@ pub struct State {
 }
 
 /// `state.spool`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spool {
     /// Most bytes whose only name is ours.
     pub limit: u64,
+    /// What happens at the limit.
+    pub full: Full,
     /// When a final segment's name in `cdc_raw` goes.
     pub release: Release,
     /// Percent of the file system that stays free.
     pub min_free: u8,
+}
+
+/// `state.spool.full`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// Early release stops.
+    Hold,
+    /// The oldest segment that is not delivered goes, and is recorded as lost.
+    DropOldest,
 }
 
 /// `state.spool.release`.
@@ -182,6 +197,8 @@ pub struct Topics {
     pub allow_compaction: bool,
     /// The topic for changes of the schema, if they go anywhere.
     pub schema: Option<String>,
+    /// The topic for the accounts of ended segments, if they go anywhere.
+    pub audit: Option<String>,
 }
 
 /// `topics.partition_by`.
@@ -296,18 +313,6 @@ impl LogFormat {
 }
 
 impl Config {
-    /// What the configuration asks for and does not get, because it is not built yet.
-    pub fn notices(&self) -> Vec<&'static str> {
-        let mut notices = Vec::new();
-        if self.state.spool.release == Release::Early {
-            notices.push("state.spool.release = early acts as delivered");
-        }
-        if self.state.spool.min_free > 0 {
-            notices.push("state.spool.min_free is not looked at");
-        }
-        notices
-    }
-
     /// Whether there is nowhere to learn tables from that are older than the log: their mutations will be parked.
     pub fn knows_no_table(&self) -> bool {
         self.schema.file.is_none() && self.schema.cql.contact_points.is_empty()

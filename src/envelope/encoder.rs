@@ -29,6 +29,8 @@ pub struct EnvelopeSettings {
     pub partition_by: PartitionBy,
     /// `topics.schema`: where changes of the schema go, if anywhere.
     pub schema_topic: Option<Topic>,
+    /// `topics.audit`: where accounts of ended segments go, if anywhere.
+    pub audit_topic: Option<Topic>,
 }
 
 /// The node is `local`, the prefix `ringtail`, the cluster has no name: what `run` takes where nothing is configured and no node is asked.
@@ -42,6 +44,7 @@ impl Default for EnvelopeSettings {
             version: env!("CARGO_PKG_VERSION").into(),
             partition_by: PartitionBy::PartitionKey,
             schema_topic: None,
+            audit_topic: None,
         }
     }
 }
@@ -107,6 +110,21 @@ impl Envelope {
             partition_by: PartitionBy::RecordKey,
             key,
         })
+    }
+
+    /// The record of a segment's account, which is JSON; `None` if it goes nowhere. The key is the node.
+    pub fn encode_account(&self, account: Vec<u8>) -> Option<Record> {
+        let topic = self.settings.audit_topic.clone()?;
+        let mut key = String::new();
+        json::string(&mut key, &self.settings.node);
+        let partition_by = PartitionBy::RecordKey;
+        let key = key.into_bytes();
+        Some(Record { topic, value: Some(account), headers: Vec::new(), partition_key: key.clone(), partition_by, key })
+    }
+
+    /// `node.id`.
+    pub fn node(&self) -> &str {
+        &self.settings.node
     }
 
     /// The topic of a table. A table's names never change under its id.

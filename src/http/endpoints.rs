@@ -2,11 +2,12 @@
 
 use crate::telemetry::{CONTENT_TYPE, Metrics, SharedStatus, Status};
 use axum::Router;
-use axum::extract::{RawQuery, State};
+use axum::extract::{Query, RawQuery, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Json};
 use axum::routing::get;
-use std::sync::Arc;
+use serde::Deserialize;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The page needs nothing but itself and `/status`.
@@ -20,6 +21,21 @@ const STANDS_STILL: Duration = Duration::from_secs(1);
 pub(super) struct Shown {
     pub(super) status: SharedStatus,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) ledger: LedgerPages,
+}
+
+/// Gives a page of the ledger as JSON: the first, or the one that is named.
+type ReadPage = dyn Fn(Option<&str>) -> Result<String, String> + Send + Sync;
+
+/// Where the pages of the ledger come from, once there is a ledger. Clones are the same.
+#[derive(Clone, Default)]
+pub struct LedgerPages(Arc<OnceLock<Box<ReadPage>>>);
+
+impl LedgerPages {
+    /// From now on they come from here; called once.
+    pub fn set(&self, read: impl Fn(Option<&str>) -> Result<String, String> + Send + Sync + 'static) {
+        self.0.get_or_init(|| Box::new(read));
+    }
 }
 
 pub(super) fn router(shown: Shown) -> Router {
@@ -29,6 +45,7 @@ pub(super) fn router(shown: Shown) -> Router {
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/status", get(status))
+        .route("/ledger", get(ledger))
         .with_state(shown)
 }
 
@@ -43,6 +60,25 @@ async fn metrics(State(shown): State<Shown>) -> Result<impl IntoResponse, Status
 
 async fn status(State(shown): State<Shown>) -> impl IntoResponse {
     (no_cache(), Json(current(&shown.status)))
+}
+
+#[derive(Deserialize)]
+struct PageOf {
+    after: Option<String>,
+}
+
+/// A page of the ledger, for `ringtail audit` and `ringtail checkpoint show`: the store itself is ours alone.
+async fn ledger(State(shown): State<Shown>, Query(page): Query<PageOf>) -> impl IntoResponse {
+    let read = move || match shown.ledger.0.get() {
+        None => (StatusCode::SERVICE_UNAVAILABLE, "the ledger is not open yet\n".to_owned()),
+        Some(read) => match read(page.after.as_deref()) {
+            Ok(json) => (StatusCode::OK, json),
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        },
+    };
+    // It reads the disk.
+    let read = tokio::task::spawn_blocking(read).await;
+    (no_cache(), read.unwrap_or_else(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))))
 }
 
 /// Whether the process should be left running. Never asks about Kafka: a restart would not bring a broker back.

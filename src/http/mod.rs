@@ -1,4 +1,4 @@
-//! The endpoints: `/metrics`, `/livez`, `/readyz`, `/status` and a page for people at `/`.
+//! The endpoints: `/metrics`, `/livez`, `/readyz`, `/status`, `/ledger` and a page for people at `/`.
 //!
 //! Read only, without authentication; nothing here holds a value of a cell. Listens on loopback unless configured.
 
@@ -7,4 +7,5 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+pub use endpoints::LedgerPages;
 pub use server::{HttpError, HttpServer};

@@ -1,6 +1,6 @@
 //! Binding, serving, stopping.
 
-use super::endpoints::{self, Shown};
+use super::endpoints::{self, LedgerPages, Shown};
 use crate::telemetry::{Metrics, SharedStatus};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -38,7 +38,13 @@ impl HttpServer {
     ///
     /// # Errors
     /// [`HttpError::Bind`].
-    pub fn start(listen: SocketAddr, runtime: &Handle, status: SharedStatus, metrics: Arc<Metrics>) -> Result<HttpServer, HttpError> {
+    pub fn start(
+        listen: SocketAddr,
+        runtime: &Handle,
+        status: SharedStatus,
+        metrics: Arc<Metrics>,
+        ledger: LedgerPages,
+    ) -> Result<HttpServer, HttpError> {
         let failed = |source| HttpError::Bind { address: listen, source };
         let socket = TcpListener::bind(listen).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
@@ -49,7 +55,7 @@ impl HttpServer {
         drop(entered);
 
         let (stop, stopped) = oneshot::channel();
-        let router = endpoints::router(Shown { status, metrics });
+        let router = endpoints::router(Shown { status, metrics, ledger });
         let serving = runtime.spawn(async move {
             let served = axum::serve(socket, router).with_graceful_shutdown(async { drop(stopped.await) }).await;
             if let Err(error) = served {

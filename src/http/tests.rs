@@ -11,14 +11,17 @@ struct Agent {
     runtime: Runtime,
     status: SharedStatus,
     metrics: Arc<Metrics>,
+    pages: LedgerPages,
     server: HttpServer,
 }
 
 fn agent() -> Agent {
     let runtime = Runtime::new().unwrap();
+    let pages = LedgerPages::default();
     let (status, metrics) = (SharedStatus::new("1.2.3"), Arc::new(Metrics::new("1.2.3")));
-    let server = HttpServer::start("127.0.0.1:0".parse().unwrap(), runtime.handle(), status.clone(), metrics.clone()).unwrap();
-    Agent { runtime, status, metrics, server }
+    let server =
+        HttpServer::start("127.0.0.1:0".parse().unwrap(), runtime.handle(), status.clone(), metrics.clone(), pages.clone()).unwrap();
+    Agent { runtime, status, metrics, pages, server }
 }
 
 /// Status code, head and body.
@@ -144,7 +147,8 @@ fn an_occupied_port_is_an_error_at_once() {
     let agent = agent();
     let address = agent.server.address();
 
-    let error = HttpServer::start(address, agent.runtime.handle(), agent.status.clone(), agent.metrics.clone()).unwrap_err();
+    let error = HttpServer::start(address, agent.runtime.handle(), agent.status.clone(), agent.metrics.clone(), LedgerPages::default())
+        .unwrap_err();
 
     assert_eq!(error.to_string(), format!("cannot listen on {address} (http.listen)"));
     assert!(std::error::Error::source(&error).is_some());
@@ -162,4 +166,15 @@ fn stopping_frees_the_port_even_with_a_silent_client() {
 
     assert!(before.elapsed().as_secs() < 4);
     assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn the_ledger_comes_in_pages_once_it_is_open() {
+    let agent = agent();
+    assert_eq!(agent.get("/ledger").0, 503);
+
+    agent.pages.set(|after| after.map_or(Ok("{}".into()), |after| Err(format!("no page begins behind {after:?}"))));
+
+    assert_eq!((agent.get("/ledger").0, agent.get("/ledger").2.as_str()), (200, "{}"));
+    assert_eq!((agent.get("/ledger?after=x").0, agent.get("/ledger?after=x").2.as_str()), (500, "no page begins behind \"x\"\n"));
 }

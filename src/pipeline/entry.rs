@@ -69,7 +69,7 @@ impl Pipeline {
         let arrival = Arrival { at: pending.at, from: Some(pending.ordinal), frame: &pending.frame };
         match desk.enter(tail.file_name(), arrival)? {
             Entered::Done(fate) => {
-                tail.fates.count(fate, pending.frame.len());
+                tail.count(fate, arrival.counted());
                 self.obstacle = None;
                 Ok(true)
             }

@@ -55,12 +55,12 @@ impl Pipeline {
         if record.damage.is_empty() {
             let Some(covered) = self.ledger.covered(key) else { return Ok(()) };
             let ending = self.inventory.reclaim(covered)?;
-            self.ledger.enter(key, SegmentState::Finished(ending), self.schedule.unix)?;
+            self.end(key, SegmentState::Finished(ending))?;
             tracing::info!(segment = file, "segment finished");
         } else {
             let ranges = record.damage.len();
             let path = self.inventory.quarantine(key)?;
-            self.ledger.enter(key, SegmentState::Quarantined, self.schedule.unix)?;
+            self.end(key, SegmentState::Quarantined)?;
             tracing::warn!(segment = file, ranges, path = %path.display(), "everything readable was delivered; the damaged file is in quarantine");
         }
         self.forget(key);
@@ -85,7 +85,7 @@ impl Pipeline {
             tracing::error!(segment = file, path = %path.display(), "{cause}; nothing of the segment was read, the file is in quarantine");
             self.status.note_error(format!("{file}: {cause}"));
             self.metrics.damaged("segment", length);
-            self.ledger.enter(key, SegmentState::Quarantined, self.schedule.unix)?;
+            self.end(key, SegmentState::Quarantined)?;
             self.forget(key);
             self.ledger.save()?;
         }
@@ -106,8 +106,10 @@ impl Pipeline {
     /// Whether everything that [`Pipeline::drain`] found is delivered, and what was final of it finished.
     pub fn is_drained(&self) -> bool {
         let Some(found) = self.drain.as_ref().filter(|_| self.read_all && self.schedule.looks > 2) else { return false };
-        let at_rest =
-            self.pending.is_none() && self.retries.is_at_rest() && self.shipper.as_ref().is_some_and(|shipper| shipper.window.is_empty());
+        let at_rest = self.pending.is_none()
+            && self.retries.is_at_rest()
+            && self.accounts.are_sent()
+            && self.shipper.as_ref().is_some_and(|shipper| shipper.window.is_empty());
         // A folder that cannot be looked at, a segment that cannot be linked: that is not all there is.
         at_rest
             && self.folder_obstacle.is_none()

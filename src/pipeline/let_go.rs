@@ -144,6 +144,14 @@ fn account(ledger: &mut Ledger, moved: Moved) -> Result<(), Fatal> {
         let logical = &mut record.bytes.logical;
         logical.parked -= moved.bytes;
         *sum_of(logical, moved.fate) += moved.bytes;
+        let entries = &mut record.entries;
+        entries.parked = entries.parked.saturating_sub(1);
+        match moved.fate {
+            Fate::Delivered => entries.published += 1,
+            Fate::Filtered => entries.filtered += 1,
+            Fate::Parked => entries.parked += 1,
+            Fate::Lost => entries.lost += 1,
+        }
     })?)
 }
 

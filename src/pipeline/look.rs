@@ -4,7 +4,7 @@ use super::Pipeline;
 use super::error::Fatal;
 use super::tail::Tail;
 use crate::cdc_raw::{Finality, Finished, Found, LookError, LookReport, ScanError, SpoolError};
-use crate::checkpoint::{Ending, IndexRecord, LossCause, NamePresence, SegmentKey, SegmentRecord, SegmentState};
+use crate::checkpoint::{Ending, IndexRecord, LogicalBytes, LossCause, NamePresence, SegmentKey, SegmentRecord, SegmentState};
 use crate::commitlog::{Descriptor, Horizon, Item, SegmentName, SegmentReader};
 use crate::position::CommitLogPosition;
 use crate::progress::DeliveredTo;
@@ -35,6 +35,7 @@ impl Pipeline {
         if let Some(watch) = &mut self.watch {
             watch.renew();
         }
+        self.watch_free_space()?;
         let report = match self.inventory.look(&self.ledger, &mut |file| identity(file).header_crc) {
             Ok(report) => report,
             Err(LookError::Ledger(error)) => return Err(error.into()),
@@ -49,7 +50,7 @@ impl Pipeline {
         self.take_in_report(report)?;
         self.judge_by_successors()?;
         self.open_tails()?;
-        // First sight is on disk before anything is read.
+        // First sight is on disk before anything is read, and before names go.
         self.ledger.save()?;
         Ok(())
     }
@@ -84,26 +85,25 @@ impl Pipeline {
         }
         for (name, had_data) in report.never_linked {
             if had_data {
-                tracing::error!(segment = name.log(), "segment lost: the node removed it before it could be linked into the spool");
-                self.status.note_error(format!("{} is lost: removed before it could be linked", name.log()));
-                let mut record = SegmentRecord::new(name.log(), name.version, 0, self.schedule.unix);
-                record.cause = Some("removed from cdc_raw before it could be linked".into());
-                let key = SegmentKey::first(name.id);
-                if self.ledger.newest(name.id)?.is_none() {
-                    self.ledger.insert(key, record)?;
-                    self.lose(key, LossCause::NeverLinked, 0)?;
-                }
+                self.note_never_held(name, LossCause::NeverLinked, 0, "removed from cdc_raw before it could be linked")?;
+            }
+        }
+        for (name, had_data, length) in report.no_space {
+            if had_data {
+                let why = "removed from cdc_raw while no segment could be linked (state.spool.min_free)";
+                self.note_never_held(name, LossCause::NoSpace, length, why)?;
             }
         }
         for key in report.reclaimed {
             let ending = match self.finished {
                 Finished::Delete => Ending::Deleted,
                 Finished::Keep => Ending::Kept,
+                Finished::Archive => Ending::Archived,
             };
-            self.ledger.enter(key, SegmentState::Finished(ending), self.schedule.unix)?;
+            self.end(key, SegmentState::Finished(ending))?;
         }
         for key in report.quarantined {
-            self.ledger.enter(key, SegmentState::Quarantined, self.schedule.unix)?;
+            self.end(key, SegmentState::Quarantined)?;
         }
         for name in report.orphan_indexes {
             tracing::error!(
@@ -113,6 +113,21 @@ impl Pipeline {
             self.status.note_error(format!("{} has no segment: its writes never reach CDC", name.index()));
         }
         Ok(())
+    }
+
+    /// A segment with CDC data has gone without ever being ours.
+    fn note_never_held(&mut self, name: SegmentName, cause: LossCause, length: u64, why: &str) -> Result<(), Fatal> {
+        if self.ledger.newest(name.id)?.is_some() {
+            return Ok(());
+        }
+        tracing::error!(segment = name.log(), bytes = length, "segment lost: the node removed it before it could be linked into the spool");
+        self.status.note_error(format!("{} is lost: {why}", name.log()));
+        let mut record = SegmentRecord::new(name.log(), name.version, 0, self.schedule.unix);
+        record.cause = Some(why.to_owned());
+        record.bytes.file.length = length;
+        let key = SegmentKey::first(name.id);
+        self.ledger.insert(key, record)?;
+        self.lose(key, cause, length)
     }
 
     /// A segment has come into the inventory: into the ledger with it, or on from where its record says.
@@ -166,7 +181,9 @@ impl Pipeline {
     fn note_change(&mut self, key: SegmentKey) -> Result<(), Fatal> {
         let Some(segment) = self.inventory.get(key) else { return Ok(()) };
         let idx = segment.index().map(IndexRecord::from);
+        let was_released = self.ledger.get(key).is_some_and(|record| record.cdc_raw == NamePresence::Released);
         let presence = match segment.presence() {
+            crate::cdc_raw::Presence::Gone if was_released => NamePresence::Released,
             crate::cdc_raw::Presence::Gone => NamePresence::Gone,
             _ => NamePresence::Present,
         };
@@ -191,7 +208,7 @@ impl Pipeline {
         self.lose(key, LossCause::Vanished, length)
     }
 
-    fn lose(&mut self, key: SegmentKey, cause: LossCause, bytes: u64) -> Result<(), Fatal> {
+    pub(super) fn lose(&mut self, key: SegmentKey, cause: LossCause, bytes: u64) -> Result<(), Fatal> {
         self.metrics.lost(cause.name(), 1, bytes);
         self.lost = true;
         self.tails.remove(&key);
@@ -201,7 +218,12 @@ impl Pipeline {
         if let Some(shipper) = &mut self.shipper {
             shipper.window.abandon(key.id);
         }
-        Ok(self.ledger.enter(key, SegmentState::Lost(cause), self.schedule.unix)?)
+        // It was not read to its end: all that can be said of its bytes is how many did not arrive.
+        self.ledger.update(key, |record| {
+            let lost = record.bytes.file.length.saturating_sub(u64::from(record.delivered_to.position.0));
+            record.bytes.logical = LogicalBytes { sections: lost, lost, ..LogicalBytes::default() };
+        })?;
+        self.end(key, SegmentState::Lost(cause))
     }
 
     /// A newer segment that has been written to for a while makes an older one final.
@@ -240,7 +262,7 @@ impl Pipeline {
     pub(super) fn open_tail(&mut self, key: SegmentKey) -> Result<(), Fatal> {
         let (Some(record), Some(segment)) = (self.ledger.get(key), self.inventory.get(key)) else { return Ok(()) };
         let Some(path) = self.inventory.spooled_path(key) else { return Ok(()) };
-        self.tails.insert(key, Tail::new(segment.name(), path, record.delivered_to));
+        self.tails.insert(key, Tail::new(segment.name(), path, record.delivered_to).skipping(&record.skipped));
         if let Some(shipper) = self.shipper.as_mut().filter(|_| record.delivered_to != DeliveredTo::default()) {
             shipper.window.resume(key.id, record.delivered_to);
         }

@@ -29,6 +29,8 @@
 //! | the disk of the state folder is full | wait, unready | nothing |
 //! | the ledger cannot be saved, the folder cannot be listed | end, naming it | nothing |
 
+mod account;
+mod acknowledge;
 mod again;
 mod asked;
 mod breaker;
@@ -41,11 +43,13 @@ mod lag;
 mod let_go;
 mod look;
 pub mod park;
+mod rates;
 mod read;
 mod replay;
 mod report;
 mod retry;
 mod ship;
+mod spool_room;
 mod tables;
 mod tail;
 
@@ -63,6 +67,7 @@ use crate::history::History;
 use crate::keystore::Keystore;
 use crate::progress::DeliveredTo;
 use crate::telemetry::{Metrics, SharedStatus};
+use account::Accounts;
 use breaker::{Breaker, Seen};
 use entry::Pending;
 use keyring::Keyring;
@@ -101,6 +106,10 @@ pub struct Settings {
     pub breaker: config::Breaker,
     /// Whether nothing behind damaged bytes is read (`source.on_damage: halt`).
     pub halt_on_damage: bool,
+    /// How much may be held only by our links, and when names in `cdc_raw` go.
+    pub spool: config::Spool,
+    /// Whether the account of each ended segment is sent (`topics.audit`).
+    pub accounts: bool,
 }
 
 /// What the loop works with.
@@ -113,8 +122,6 @@ pub struct Parts {
     pub parked: (PathBuf, u64),
     /// Where commands leave what they ask for.
     pub requests: Option<PathBuf>,
-    /// `state.spool.limit`, for the endpoints.
-    pub spool_limit: u64,
     /// Schemas.
     pub tables: Tables,
     /// Where the keys of encrypted segments are.
@@ -138,6 +145,9 @@ pub struct Pipeline {
     breaker: Breaker,
     parked: Parked,
     retries: Retries,
+    accounts: Accounts,
+    /// Where commands leave what they ask for.
+    requests: Option<PathBuf>,
     tails: BTreeMap<SegmentKey, Tail>,
     pending: Option<Pending>,
     /// None under a manual clock.
@@ -168,10 +178,19 @@ pub struct Pipeline {
     missing_key: Option<String>,
     reporting: Reporting,
     cdc_raw_bytes: u64,
-    spool_limit: u64,
+    /// Why no new segment is linked.
+    short_of_space: Option<String>,
+    /// Bytes that were free on the disk at the last look.
+    disk_free: u64,
+    /// Whether it was said that the spool is full.
+    spool_full: bool,
+    /// The last that was said of names that could not be released.
+    release_error: Option<String>,
     /// Whether bytes were found lost in this run.
     lost: bool,
     delivered: u64,
+    /// Bytes of the log that the checkpoint passed in this run.
+    passed: u64,
     /// How long what the node writes can stay unseen.
     settle_after: Duration,
     /// The version of the schema history that is in the ledger.
@@ -193,6 +212,7 @@ struct Schedule {
     retry_at: Option<Instant>,
     next_report: Instant,
     next_prune: Instant,
+    next_request: Instant,
 }
 
 impl Pipeline {
@@ -206,6 +226,7 @@ impl Pipeline {
         let (wake, woken) = sync_channel(1);
         let watch = (!parts.clock.is_manual()).then(|| Watch::start(&parts.folders.cdc_raw, wake));
         let finished = parts.folders.finished;
+        let accounts = Accounts::due(settings.accounts, &parts.ledger);
         let settle_after = parts.folders.sync_period + SETTLE_MARGIN;
         let (inventory, found) = Inventory::open(parts.folders, &parts.ledger)?;
         let mut pipeline = Pipeline {
@@ -217,7 +238,9 @@ impl Pipeline {
             shipper: None,
             breaker: Breaker::new(settings.breaker),
             parked,
+            requests: parts.requests.clone(),
             retries: Retries::new(parts.requests),
+            accounts,
             tails: BTreeMap::new(),
             pending: None,
             watch,
@@ -238,9 +261,13 @@ impl Pipeline {
             missing_key: None,
             reporting: Reporting::default(),
             cdc_raw_bytes: 0,
-            spool_limit: parts.spool_limit,
+            short_of_space: None,
+            disk_free: 0,
+            spool_full: false,
+            release_error: None,
             lost: false,
             delivered: 0,
+            passed: 0,
             settle_after,
             history_kept: 0,
         };
@@ -298,10 +325,12 @@ impl Pipeline {
             self.report(false);
             return Ok(());
         }
-        if !self.retries.is_alone && self.is_look_due() {
+        let looks = !self.retries.is_alone && self.is_look_due();
+        if looks {
             self.look()?;
         }
         self.attend()?;
+        self.acknowledge_if_asked()?;
         let pass = self.read()?;
         self.read_all = pass == Pass::Complete;
         if self.read_all {
@@ -310,6 +339,10 @@ impl Pipeline {
         self.arrivals(self.wait_after(pass))?;
         self.save_if_due()?;
         self.finish()?;
+        self.send_accounts()?;
+        if looks {
+            self.make_room()?;
+        }
         self.prune_if_due()?;
         self.report(false);
         Ok(())
@@ -328,6 +361,8 @@ impl Pipeline {
         self.save()?;
         if self.full_disk.is_none() {
             self.finish()?;
+            self.note_arrived_accounts();
+            self.ledger.save()?;
         }
         self.report(true);
         Ok(())
@@ -410,6 +445,7 @@ impl Pipeline {
             shipper.rewind()?;
         }
         self.forget_retries();
+        self.accounts.begin_again();
         self.pending = None;
         self.obstacle = None;
         let keys: Vec<SegmentKey> = self.tails.keys().copied().collect();
@@ -493,6 +529,8 @@ impl Pipeline {
         let progress = shipper.window.take_progress();
         for (segment, to) in &progress.segments {
             if let Some(key) = key_of(&self.tails, *segment) {
+                let before = self.ledger.get(key).map_or(to.position, |record| record.delivered_to.position);
+                self.passed += u64::from(to.position.0.saturating_sub(before.0));
                 self.ledger.advance(key, *to)?;
             }
         }
@@ -541,6 +579,7 @@ impl Schedule {
             retry_at: None,
             next_report: now,
             next_prune: now,
+            next_request: now,
             clock,
         }
     }

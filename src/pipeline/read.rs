@@ -148,10 +148,10 @@ impl Pipeline {
                         now: self.schedule.now,
                         ts_ms: Some(self.schedule.unix.0 as i64),
                     };
-                    let length = arrival.frame.len();
+                    let counted = arrival.counted();
                     match desk.enter(&file, arrival)? {
                         Entered::Done(fate) => {
-                            tail.fates.count(fate, length);
+                            tail.count(fate, counted);
                             self.obstacle = None;
                         }
                         Entered::Blocked { ordinal, why } => {
@@ -305,7 +305,8 @@ impl Pipeline {
         {
             shipper.passed(CommitLogPosition { segment: key.id, position: end });
         }
-        if record.end() == Some(end) && record.bytes == bytes {
+        let Fates { entries, first, content_crc, .. } = tail.fates;
+        if record.end() == Some(end) && record.bytes == bytes && record.entries == entries {
             return Ok(());
         }
         if let Some(range) = reader.unmarked().filter(|_| record.end.is_none()) {
@@ -320,6 +321,9 @@ impl Pipeline {
         Ok(self.ledger.update(key, |record| {
             record.end = Some(end.0);
             record.bytes = bytes;
+            record.entries = entries;
+            record.first = first;
+            record.content_crc = Some(content_crc);
         })?)
     }
 

@@ -2,6 +2,7 @@
 
 use super::Pipeline;
 use super::lag::{Lags, Sight};
+use super::rates::{Growth, Pace};
 use crate::cdc_raw::Finality;
 use crate::checkpoint::{SegmentKey, SegmentRecord, SegmentState};
 use crate::position::LogicalPosition;
@@ -19,6 +20,8 @@ const REPORT_SHARE: u32 = 50;
 #[derive(Debug, Default)]
 pub(super) struct Reporting {
     lags: Lags,
+    pace: Pace,
+    growth: Growth,
     /// The version of the catalog whose tables have their series.
     tables: Option<u64>,
     /// Why everything is being sent again.
@@ -70,7 +73,12 @@ impl Pipeline {
         let parked: Vec<ParkedCount> = parked.collect();
         let ours = self.inventory.segments().filter(|segment| segment.is_ours_alone());
         let spool: u64 = ours.filter_map(|segment| looks.get(&segment.key())).map(|look| look.length).sum();
+        let limit = self.settings.spool.limit;
+        let full_in = self.reporting.growth.note(self.schedule.now, spool, limit);
+        let rates = self.reporting.pace.note(self.schedule.now, self.delivered, self.passed);
         self.status.update(|status| {
+            status.delivered = self.delivered;
+            status.rates = rates;
             status.ready = ready.is_ok();
             status.reason = ready.err();
             status.segments = segments;
@@ -79,7 +87,7 @@ impl Pipeline {
             status.breaker = self.breaker.state().to_owned();
             status.in_flight = self.shipper.as_ref().map_or(0, |shipper| shipper.window.len() as u64);
             status.checkpoint_age = Some(self.schedule.now.duration_since(self.schedule.last_save).as_secs_f64());
-            status.spool = Spool { bytes: spool, limit_bytes: self.spool_limit };
+            status.spool = Spool { bytes: spool, limit_bytes: limit, full_in_seconds: full_in, disk_free_bytes: self.disk_free };
             status.cdc_raw_bytes = self.cdc_raw_bytes;
             status.parked = parked;
             status.parked_bytes = self.parked.bytes();
@@ -114,6 +122,9 @@ impl Pipeline {
         if let Some(obstacle) = self.full_disk.as_ref().or(self.folder_obstacle.as_ref()) {
             return Err(obstacle.clone());
         }
+        if let Some(why) = &self.short_of_space {
+            return Err(why.clone());
+        }
         if !self.tables.is_known() {
             return Err("waiting for the schema (schema.cql.contact_points)".into());
         }
@@ -142,7 +153,7 @@ impl Pipeline {
         let mut by_state: BTreeMap<String, u64> = BTreeMap::new();
         let live = self.ledger.live().map(|(key, record)| (self.state_of(key, record), 1));
         for (state, count) in live.chain(self.ledger.ended()) {
-            *by_state.entry(state_name(state).to_owned()).or_default() += count;
+            *by_state.entry(state.name().to_owned()).or_default() += count;
         }
         by_state
     }
@@ -171,7 +182,7 @@ impl Pipeline {
             Some(SegmentStatus {
                 id: key.id.0,
                 file: record.file.clone(),
-                state: state_name(self.state_of(*key, record)).to_owned(),
+                state: self.state_of(*key, record).name().to_owned(),
                 boundary,
                 delivered_to: delivered_to.0,
                 bytes: length,
@@ -211,17 +222,5 @@ impl Pipeline {
             bytes: segments.iter().map(|segment| segment.lag_bytes).sum(),
             segments: segments.iter().filter(|segment| segment.lag_bytes > 0).count() as u64,
         }
-    }
-}
-
-fn state_name(state: SegmentState) -> &'static str {
-    match state {
-        SegmentState::Open => "open",
-        SegmentState::Final => "final",
-        SegmentState::Delivered => "delivered",
-        SegmentState::Finished(_) => "finished",
-        SegmentState::Quarantined => "quarantined",
-        SegmentState::Lost(_) => "lost",
-        SegmentState::Acknowledged => "acknowledged",
     }
 }

@@ -4,7 +4,7 @@ use crate::config::TableFilter;
 use crate::envelope::{Envelope, Record, Topic};
 use crate::event::{self, ChangeEvent, Operation, ProjectError};
 use crate::mutation::Mutation;
-use crate::position::CommitLogPosition;
+use crate::position::{CommitLogPosition, LogicalPosition, SegmentId};
 use crate::progress::{EventPlace, Ticket, Window};
 use crate::schema::{Catalog, SchemaChange, TableId, TableKind, TableMetadata};
 use crate::sink::{DeliveryFailure, DeliveryReport, SendError, Sink, SinkError};
@@ -124,6 +124,8 @@ struct InFlight {
     /// None of a change of the schema.
     operation: Option<Operation>,
     bytes: u64,
+    /// The account of an ended segment, which is no event.
+    is_account: bool,
 }
 
 impl InFlight {
@@ -179,6 +181,7 @@ impl Shipper {
                 table: change.table.clone().unwrap_or_default(),
                 operation: None,
                 bytes: 0,
+                is_account: false,
             };
             if let Some(stopped) = self.record(record, flight, sending.again) {
                 return stopped;
@@ -246,7 +249,7 @@ impl Shipper {
         let key = (event.at, event.ordinal);
         let (table, operation) = (event.update.table, Some(event.change.operation()));
         let (keyspace, name) = (table.keyspace.clone(), table.name.clone());
-        let flight = InFlight { key, id: Some(table.id), keyspace, table: name, operation, bytes: 0 };
+        let flight = InFlight { key, id: Some(table.id), keyspace, table: name, operation, bytes: 0, is_account: false };
         if self.refused.contains_key(&key) {
             return self.refusal(&flight);
         }
@@ -291,6 +294,30 @@ impl Shipper {
         None
     }
 
+    /// Hands over the account of an ended segment. It moves no segment: that it has arrived is told by [`Window::first`].
+    ///
+    /// # Errors
+    /// It has to wait, and for what; it was not handed over.
+    pub fn account(&mut self, account: Vec<u8>) -> Result<Option<Ticket>, SendError> {
+        let Some(record) = self.envelope.encode_account(account) else { return Ok(None) };
+        let bytes = record_bytes(&record);
+        if !self.window.has_room(bytes) {
+            return Err(SendError::Full);
+        }
+        let ticket = self.window.next_ticket();
+        self.sink.send(&record, ticket)?;
+        self.window.issue_aside(bytes);
+        let key = (CommitLogPosition { segment: SegmentId(0), position: LogicalPosition(0) }, 0);
+        let (keyspace, table) = (String::new(), String::new());
+        self.in_flight.insert(ticket, InFlight { key, id: None, keyspace, table, operation: None, bytes, is_account: true });
+        Ok(Some(ticket))
+    }
+
+    /// `node.id`.
+    pub fn node(&self) -> &str {
+        self.envelope.node()
+    }
+
     /// The entry that ends here needs no further event.
     pub fn passed(&mut self, at: CommitLogPosition) {
         self.window.passed(at.segment, at.position);
@@ -326,6 +353,12 @@ impl Shipper {
     fn report(&mut self, report: DeliveryReport, arrivals: &mut Arrivals) {
         let Some(flight) = self.in_flight.remove(&report.ticket) else { return };
         match report.result {
+            Ok(()) if flight.is_account => self.window.acknowledge(report.ticket),
+            // It stands in the ledger, and will never be taken: nothing waits for it.
+            Err(DeliveryFailure::Refused(reason)) if flight.is_account => {
+                tracing::error!(reason, "the account of a segment is refused (topics.audit)");
+                self.window.acknowledge(report.ticket);
+            }
             Ok(()) => {
                 arrivals.delivered += 1;
                 self.arrived += 1;

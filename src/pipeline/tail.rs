@@ -1,5 +1,6 @@
 //! One segment that is being read.
 
+use crate::checkpoint::{Entries, SkippedRange};
 use crate::commitlog::{Damage, ENTRY_OVERHEAD, Horizon, Item, Keys, SegmentError, SegmentName, SegmentReader};
 use crate::position::{CommitLogPosition, LogicalPosition};
 use crate::progress::DeliveredTo;
@@ -20,6 +21,8 @@ pub struct Tail {
     pub fates: Fates,
     /// What could not be read so far.
     pub damages: Vec<Damage>,
+    /// What somebody has decided not to deliver.
+    skipped: Vec<SkippedRange>,
 }
 
 #[derive(Debug)]
@@ -40,6 +43,20 @@ pub struct Fates {
     pub parked: u64,
     /// Something of the entry was discarded.
     pub lost: u64,
+    /// How many entries there were, and what became of them.
+    pub entries: Entries,
+    /// The position of the first of them.
+    pub first: Option<u32>,
+    /// CRC32C over their body checksums.
+    pub content_crc: u32,
+}
+
+/// What is counted of an entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    at: LogicalPosition,
+    bytes: u64,
+    crc: [u8; 4],
 }
 
 /// What became of one entry.
@@ -86,27 +103,39 @@ impl Arrival<'_> {
     pub fn body(&self) -> &[u8] {
         self.frame.get(8..self.frame.len().saturating_sub(4)).unwrap_or_default()
     }
+
+    /// What is counted of it.
+    pub fn counted(&self) -> Counted {
+        let crc = self.frame.last_chunk::<4>().copied().unwrap_or_default();
+        Counted { at: self.at.position, bytes: (self.frame.len() as u64).max(ENTRY_OVERHEAD), crc }
+    }
 }
 
 impl Fates {
-    /// Counts an entry whose frame has this many bytes.
-    pub fn count(&mut self, fate: Fate, bytes: usize) {
-        *self.sum(fate) += bytes.max(ENTRY_OVERHEAD as usize) as u64;
+    /// Counts an entry, the next in the order of the log.
+    pub fn count(&mut self, fate: Fate, entry: Counted) {
+        self.entries.seen += 1;
+        self.first.get_or_insert(entry.at.0);
+        self.content_crc = crc32c::crc32c_append(self.content_crc, &entry.crc);
+        self.add(fate, entry.bytes);
     }
 
     /// An entry that was counted as parked has come to its end.
     pub fn unpark(&mut self, fate: Fate, bytes: u64) {
         self.parked = self.parked.saturating_sub(bytes);
-        *self.sum(fate) += bytes;
+        self.entries.parked = self.entries.parked.saturating_sub(1);
+        self.add(fate, bytes);
     }
 
-    fn sum(&mut self, fate: Fate) -> &mut u64 {
-        match fate {
-            Fate::Delivered => &mut self.delivered,
-            Fate::Filtered => &mut self.filtered,
-            Fate::Parked => &mut self.parked,
-            Fate::Lost => &mut self.lost,
-        }
+    fn add(&mut self, fate: Fate, added: u64) {
+        let (bytes, entries) = match fate {
+            Fate::Delivered => (&mut self.delivered, &mut self.entries.published),
+            Fate::Filtered => (&mut self.filtered, &mut self.entries.filtered),
+            Fate::Parked => (&mut self.parked, &mut self.entries.parked),
+            Fate::Lost => (&mut self.lost, &mut self.entries.lost),
+        };
+        *bytes += added;
+        *entries += 1;
     }
 }
 
@@ -114,7 +143,27 @@ impl Tail {
     /// A segment to be read from its header on. What lies at or below `resume` is read, so that its bytes are accounted for, but
     /// is not sent again. The file is opened when it is first read, so a backlog costs no descriptors.
     pub fn new(name: SegmentName, path: PathBuf, resume: DeliveredTo) -> Tail {
-        Tail { name, file_name: name.log(), path, state: State::Unopened, resume, fates: Fates::default(), damages: Vec::new() }
+        Tail {
+            name,
+            file_name: name.log(),
+            path,
+            state: State::Unopened,
+            resume,
+            fates: Fates::default(),
+            damages: Vec::new(),
+            skipped: Vec::new(),
+        }
+    }
+
+    /// The same, with ranges that count as given up.
+    pub fn skipping(self, skipped: &[SkippedRange]) -> Tail {
+        Tail { skipped: skipped.to_vec(), ..self }
+    }
+
+    /// Counts an entry, the next in the order of the log.
+    pub fn count(&mut self, fate: Fate, entry: Counted) {
+        let is_skipped = self.skipped.iter().any(|range| range.from < entry.at.0 && entry.at.0 <= range.to);
+        self.fates.count(if is_skipped { Fate::Lost } else { fate }, entry);
     }
 
     /// The segment's file name, as events carry it.

@@ -15,4 +15,4 @@ pub use init::{InitError, NodeName, init};
 pub use metrics::{
     BREAKER_STATES, CONTENT_TYPE, DAMAGE_KINDS, FILTER_RULES, LOSS_CAUSES, Metrics, OPERATIONS, PARKED_CLASSES, SEGMENT_STATES, TABLES_MAX,
 };
-pub use status::{ErrorNote, LIVE_WITHIN, Lag, ParkedCount, SegmentStatus, SharedStatus, Spool, Status};
+pub use status::{ErrorNote, LIVE_WITHIN, Lag, ParkedCount, Rates, SegmentStatus, SharedStatus, Spool, Status};

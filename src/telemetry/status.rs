@@ -29,6 +29,12 @@ pub struct Status {
     pub reason: Option<String>,
     /// How far behind.
     pub lag: Lag,
+    /// Events that arrived since the start.
+    #[serde(default)]
+    pub delivered: u64,
+    /// How fast it goes.
+    #[serde(default)]
+    pub rates: Rates,
     /// The circuit breaker before the sink: `closed`, `open` or `half_open`.
     #[serde(default)]
     pub breaker: String,
@@ -65,6 +71,15 @@ pub struct Lag {
     pub segments: u64,
 }
 
+/// How fast delivery went in the last ten seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Events that arrived, per second.
+    pub events: f64,
+    /// Bytes of the log that were durably delivered, filtered or parked, per second.
+    pub log_bytes: f64,
+}
+
 /// The hard links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spool {
@@ -72,6 +87,12 @@ pub struct Spool {
     pub bytes: u64,
     /// `state.spool.limit`.
     pub limit_bytes: u64,
+    /// In how many seconds the limit is reached if the spool grows as it did in the last ten minutes.
+    #[serde(default)]
+    pub full_in_seconds: Option<f64>,
+    /// Bytes that are free on its disk.
+    #[serde(default)]
+    pub disk_free_bytes: u64,
 }
 
 /// How many entries are parked for one reason.

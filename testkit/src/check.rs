@@ -201,6 +201,7 @@ pub fn records(mutation: &Mutation<'_>) -> Option<Vec<Record>> {
         version: "1.2.3".into(),
         partition_by: PartitionBy::PartitionKey,
         schema_topic: None,
+        audit_topic: None,
     });
     let records = projection.events.iter().map(|event| envelope.encode(event, "CommitLog-7-1759999999000.log", 1_760_000_000_123));
     let records: Vec<Record> = records.collect();

@@ -12,7 +12,9 @@ fn help_is_the_map() {
     let help = run(&["--help"]);
 
     assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
-    for part in ["run ", "replay ", "dump ", "check ", "completions ", "--help", "--version", "Exit codes:"] {
+    for part in
+        ["run ", "replay ", "dump ", "check ", "status ", "audit ", "checkpoint ", "completions ", "--help", "--version", "Exit codes:"]
+    {
         assert!(help.out.contains(part), "{part}\n{}", help.out);
     }
     for code in
@@ -49,6 +51,9 @@ fn every_command_explains_itself() {
             ],
         ),
         ("check", &["--config <FILE>", "-c,"]),
+        ("status", &["--config <FILE>", "--watch", "--json"]),
+        ("audit", &["--config <FILE>", "--all", "--json", "acknowledge"]),
+        ("checkpoint", &["show", "rewind", "skip"]),
         ("completions", &["bash", "zsh", "fish"]),
     ] {
         let help = run(&[command, "--help"]);
@@ -92,7 +97,7 @@ fn completions_know_every_command() {
         let ended = run(&["completions", shell]);
 
         assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{shell}");
-        for word in ["run", "replay", "dump", "check", "drain", "schema", "stats", "filter", "since"] {
+        for word in ["run", "replay", "dump", "check", "drain", "schema", "stats", "filter", "since", "audit", "acknowledge", "rewind"] {
             assert!(ended.out.contains(word), "{shell} does not know {word}");
         }
     }

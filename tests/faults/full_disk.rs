@@ -90,10 +90,11 @@ impl FullDisk {
         fs::read_to_string(self.scene.path("events.jsonl")).unwrap_or_default().lines().count()
     }
 
-    /// Waits until everything has arrived and the names in `cdc_raw` are gone.
+    /// Waits until everything has arrived and the names in `cdc_raw` and the spool are gone.
     pub fn wait_for_events(&self) {
         let end = Instant::now() + PATIENCE;
-        let left = || fs::read_dir(self.path("cdc_raw")).expect("cdc_raw").count();
+        let count = |folder: &str| fs::read_dir(self.path(folder)).map_or(0, Iterator::count);
+        let left = || count("cdc_raw") + count("state/spool");
         while self.events() < 24 || left() > 0 {
             assert!(Instant::now() < end, "{} events, {} names left\n{}", self.events(), left(), self.log());
             std::thread::sleep(Duration::from_millis(50));

@@ -14,7 +14,7 @@ fn run(known: &ringtail::schema::Catalog, entries: &[Vec<u8>]) -> Rig {
     rig.put(ID, plain(ID, entries));
     rig.start();
     rig.settle();
-    assert_eq!(rig.node.left(), Vec::<String>::new());
+    assert_eq!(rig.left(), Vec::<String>::new());
     assert_adds_up(ID, &rig.record(ID));
     rig
 }

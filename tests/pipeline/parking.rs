@@ -49,7 +49,7 @@ fn an_unknown_table_is_parked_at_once_without_a_live_schema_and_the_updates_befo
     assert_eq!((&notes[0]["class"], &notes[0]["reason"]), (&"waiting".into(), &"unknown_table".into()));
     assert_eq!(notes[0]["table_id"], unknown.to_string());
     assert!(notes[0]["first_update"].as_u64().expect("a number") > 0, "the updates before it were published");
-    assert_eq!(rig.node.left(), Vec::<String>::new());
+    assert_eq!(rig.left(), Vec::<String>::new());
     assert_eq!(rig.record(ID).bytes.logical.parked, expected.bytes[2]);
 }
 
@@ -94,7 +94,7 @@ fn an_unknown_table_is_parked_after_the_wait_and_later_ones_of_it_at_once() {
 
     let events: Vec<Event> = [expected_under(&known, ID, &bytes).events, expected_under(&known, ID + 1, &second).events].concat();
     assert_arrived(&rig, &events);
-    assert_eq!(rig.node.left(), Vec::<String>::new());
+    assert_eq!(rig.left(), Vec::<String>::new());
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn at_the_limit_of_parked_bytes_the_reader_stops_and_drops_nothing() {
 
     assert_eq!(rig.obstacle().as_deref(), Some("the folder of parked entries is full (state.parked.limit)"));
     assert!(rig.events().len() < expected.events.len(), "nothing behind it was read");
-    assert_eq!(rig.node.left().len(), 2, "the segment and its index stay");
+    assert_eq!(rig.left().len(), 1, "the segment stays");
     assert_eq!(notes(&rig).len(), 0);
 
     rig.crash();
@@ -119,7 +119,7 @@ fn at_the_limit_of_parked_bytes_the_reader_stops_and_drops_nothing() {
     rig.settle();
     assert_arrived(&rig, &expected.events);
     assert_eq!(notes(&rig).len(), 1);
-    assert_eq!(rig.node.left(), Vec::<String>::new());
+    assert_eq!(rig.left(), Vec::<String>::new());
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_refused_event_is_parked_and_the_rest_is_delivered() {
     let places: BTreeSet<String> = notes.iter().map(|note| format!("n1/{ID}/{}/{}", note["position"], note["ordinal"])).collect();
     assert_eq!(places, refused.iter().map(|event| event.id.clone()).collect());
     assert!(notes.iter().all(|note| (&note["class"], &note["reason"]) == (&"refused".into(), &"refused_by_sink".into())), "{notes:?}");
-    assert_eq!(rig.node.left(), Vec::<String>::new());
+    assert_eq!(rig.left(), Vec::<String>::new());
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! The real loop over real folders, with a sink and a store in memory, a clock in the hand, and a node that is played.
 
 use crate::support::expected::{self, Event};
+use crate::support::node::names;
 use crate::support::node::{Content, Node, Step};
 use ringtail::cdc_raw::{Finished, Folders};
 use ringtail::checkpoint::{CheckpointStore, Ledger, MemoryStore, SegmentKey, SegmentRecord};
-use ringtail::config::{Breaker, TableFilter, TablePattern};
+use ringtail::config::{Breaker, Full, Release, Spool, TableFilter, TablePattern};
 use ringtail::history::History;
 use ringtail::pipeline::{Clock, Exchange, Fatal, META_HISTORY, Parts, Pipeline, Settings, Shipper, Tables};
 use ringtail::progress::{Limits, Ticket, Window};
@@ -13,7 +14,7 @@ use ringtail::sink::faults::Faults;
 use ringtail::sink::memory::Arrived;
 use ringtail::sink::{DeliveryReport, MemorySink, SendError, Sink, SinkError};
 use ringtail::telemetry::{Metrics, SharedStatus};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -45,6 +46,10 @@ pub struct Setup {
     pub rescan: Duration,
     /// `source.on_damage: halt`.
     pub halt_on_damage: bool,
+    /// `state.spool`.
+    pub spool: Spool,
+    /// Whether accounts are sent (`topics.audit`).
+    pub accounts: bool,
 }
 
 impl Default for Setup {
@@ -61,6 +66,8 @@ impl Default for Setup {
             look: Duration::from_micros(100),
             rescan: Duration::ZERO,
             halt_on_damage: false,
+            spool: Spool { limit: 1 << 40, full: Full::Hold, release: Release::Early, min_free: 0 },
+            accounts: false,
         }
     }
 }
@@ -119,9 +126,20 @@ impl Rig {
         self.dir.path().join(name)
     }
 
+    /// Every name in `cdc_raw` and in the spool.
+    pub fn left(&self) -> Vec<String> {
+        let names: BTreeSet<String> = names(&self.folder("spool")).into_iter().chain(self.node.left()).collect();
+        names.into_iter().collect()
+    }
+
     /// Changes `state.parked.limit` for the next start.
     pub fn allow_parked(&mut self, bytes: u64) {
         self.setup.parked_limit = bytes;
+    }
+
+    /// Changes `state.spool` for the next start.
+    pub fn set_spool(&mut self, spool: Spool) {
+        self.setup.spool = spool;
     }
 
     /// Changes `source.on_damage` for the next start.
@@ -145,6 +163,7 @@ impl Rig {
             quarantine: self.folder("quarantine"),
             commitlog: self.setup.commitlog.then(|| self.node.commitlog()),
             finished: self.setup.finished,
+            archive: self.folder("archive"),
             sync_period: Duration::from_secs(10),
         };
         self.status = SharedStatus::new("test");
@@ -154,7 +173,6 @@ impl Rig {
             folders,
             parked: (self.folder("parked"), self.setup.parked_limit),
             requests: Some(self.folder("requests")),
-            spool_limit: 1 << 40,
             tables: if self.setup.log { self.with_history(tables, live) } else { tables },
             keystore: None,
             metrics: self.metrics.clone(),
@@ -168,6 +186,8 @@ impl Rig {
             halt_on_damage: self.setup.halt_on_damage,
             poll_max: Duration::from_micros(10),
             rescan: self.setup.rescan,
+            spool: self.setup.spool,
+            accounts: self.setup.accounts,
         };
         self.pipeline = Some(Pipeline::new(settings, parts).expect("a readable spool"));
     }
@@ -184,7 +204,8 @@ impl Rig {
     pub fn begin(&mut self) {
         let every = TableFilter { include: vec![TablePattern::parse("*.*").expect("a pattern")], exclude: Vec::new() };
         let window = Window::new(Limits::events(self.setup.window));
-        let envelope = expected::envelope_with(self.setup.log.then_some("shop.schema"));
+        let audit = self.setup.accounts.then_some("shop.audit");
+        let envelope = expected::envelope_with(self.setup.log.then_some("shop.schema"), audit);
         let shipper = Shipper::new(Box::new(self.sink.clone()), window, envelope, every, self.metrics.clone());
         self.pipeline.as_mut().expect("a loop").begin(shipper).expect("a ledger that can be saved");
     }

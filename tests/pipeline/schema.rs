@@ -70,7 +70,7 @@ fn run(entries: &[Vec<u8>]) -> Rig {
     rig.start();
     rig.settle();
     rig.settle();
-    assert_eq!(rig.node.left(), Vec::<String>::new(), "{:?}", rig.obstacle());
+    assert_eq!(rig.left(), Vec::<String>::new(), "{:?}", rig.obstacle());
     rig
 }
 
@@ -201,13 +201,13 @@ fn i8_crashes_between_schema_changes_give_the_same_events_again() {
     let mut whole = with_segments(Setup { log: true, ..Setup::default() });
     whole.start();
     (0..4).for_each(|_| whole.settle());
-    assert_eq!(whole.node.left(), Vec::<String>::new());
+    assert_eq!(whole.left(), Vec::<String>::new());
     for step in [1, 2, 5] {
         let mut rig = with_segments(Setup { log: true, window: 3, ..Setup::default() });
         let mut runs = 0;
-        while !rig.node.left().is_empty() {
+        while !rig.left().is_empty() {
             runs += 1;
-            assert!(runs < 5000, "no progress: {:?}", rig.node.left());
+            assert!(runs < 5000, "no progress: {:?}", rig.left());
             rig.start();
             (0..step).for_each(|_| rig.turn(Duration::from_millis(110)).expect("a turn"));
             rig.crash();

@@ -94,7 +94,7 @@ fn i1_what_comes_later_of_the_key_or_the_table_waits_behind_a_parked_entry_and_a
     assert_eq!(rig.events().len(), 5, "{:?}", rig.events());
     assert_eq!(reasons(&rig), ["unknown_table", "queued", "unknown_table", "queued"]);
     let before = rig.record(ID).bytes.logical;
-    assert_eq!(rig.node.left(), Vec::<String>::new(), "parked entries hold no segment");
+    assert_eq!(rig.left(), Vec::<String>::new(), "parked entries hold no segment");
 
     rig.exchange.publish(all());
     rig.settle();
@@ -421,7 +421,7 @@ fn play(seed: u64) -> (usize, usize) {
         if rig.turn(Duration::from_millis(500)).is_err() {
             rig.restart();
         }
-        if rig.records().len() == 6 && rig.node.left().is_empty() && fs::read_dir(rig.folder("parked")).expect("a folder").count() == 0 {
+        if rig.records().len() == 6 && rig.left().is_empty() && fs::read_dir(rig.folder("parked")).expect("a folder").count() == 0 {
             break;
         }
     }

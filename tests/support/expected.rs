@@ -18,11 +18,11 @@ pub const NODE: &str = "n1";
 
 /// The envelope that the agent under test is configured with.
 pub fn envelope() -> Envelope {
-    envelope_with(None)
+    envelope_with(None, None)
 }
 
-/// The same, with a topic for changes of the schema.
-pub fn envelope_with(schema_topic: Option<&str>) -> Envelope {
+/// The same, with topics for changes of the schema and for accounts of segments.
+pub fn envelope_with(schema_topic: Option<&str>, audit_topic: Option<&str>) -> Envelope {
     Envelope::new(EnvelopeSettings {
         node: NODE.into(),
         prefix: PREFIX.to_owned(),
@@ -31,6 +31,7 @@ pub fn envelope_with(schema_topic: Option<&str>) -> Envelope {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         partition_by: PartitionBy::PartitionKey,
         schema_topic: schema_topic.map(Into::into),
+        audit_topic: audit_topic.map(Into::into),
     })
 }
 

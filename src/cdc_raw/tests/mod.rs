@@ -109,6 +109,7 @@ fn folders(root: &Path) -> Folders {
         quarantine: root.join("quarantine"),
         commitlog: None,
         finished: Finished::Delete,
+        archive: root.join("archive"),
         sync_period: Duration::from_secs(10),
     }
 }

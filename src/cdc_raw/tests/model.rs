@@ -401,6 +401,7 @@ impl Agent {
         assert_eq!(report.quarantined, []);
         for key in report.reclaimed {
             let ending = match self.inventory.folders.finished {
+                Finished::Archive => crate::checkpoint::Ending::Archived,
                 Finished::Delete => crate::checkpoint::Ending::Deleted,
                 Finished::Keep => crate::checkpoint::Ending::Kept,
             };

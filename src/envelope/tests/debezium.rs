@@ -77,6 +77,7 @@ impl Compared {
             version: setting("version"),
             partition_by: PartitionBy::PartitionKey,
             schema_topic: None,
+            audit_topic: None,
         });
         let projection = project(at, &mutation).unwrap();
 

@@ -23,6 +23,7 @@ fn envelope() -> Envelope {
         version: "1.2.3".into(),
         partition_by: PartitionBy::PartitionKey,
         schema_topic: None,
+        audit_topic: None,
     })
 }
 

@@ -12,7 +12,7 @@ fn full_status() -> Status {
         breaker: "open".into(),
         in_flight: 7,
         checkpoint_age: Some(0.25),
-        spool: Spool { bytes: 10, limit_bytes: 20 },
+        spool: Spool { bytes: 10, limit_bytes: 20, ..Spool::default() },
         cdc_raw_bytes: 30,
         cdc_raw_limit_bytes: Some(40),
         parked: vec![ParkedCount { class: "waiting".into(), reason: "schema".into(), count: 3 }],
