@@ -1,6 +1,7 @@
 //! One look at everything: what came, what moved, what went.
 
 use super::finality;
+use super::gaps;
 use super::index;
 use super::inventory::{Found, Inventory, Presence, Segment};
 use super::reclaim::Finished;
@@ -39,6 +40,10 @@ pub struct LookReport {
     pub foreign: usize,
     /// Bytes of the segments in `cdc_raw`.
     pub bytes: u64,
+    /// The segments in `cdc_raw`, by id.
+    pub listed: Vec<SegmentName>,
+    /// The newest segments of the commit log, first and last, if the node refuses CDC writes: they have no name in `cdc_raw`.
+    pub unlinked: Option<(u64, u64)>,
 }
 
 /// Why a look failed as a whole.
@@ -72,6 +77,7 @@ impl Inventory {
         let mut report = std::mem::take(&mut self.unreported);
         report.foreign = listing.foreign;
         report.bytes = listing.segments.values().map(|listed| listed.length).sum();
+        report.listed = listing.segments.keys().copied().collect();
         match self.look_into(&listing, ledger, header_crc, &mut report) {
             Ok(()) => {
                 report.changed.sort_unstable();
@@ -95,6 +101,7 @@ impl Inventory {
         self.link_new(listing, ledger, header_crc, report)?;
         self.observe(listing, report);
         self.look_at_commitlog(report);
+        report.unlinked = self.unlinked(listing, ledger)?;
         self.find_missing(listing, ledger, report);
         self.look_at_lone_indexes(listing, ledger, report)
     }
@@ -236,6 +243,19 @@ impl Inventory {
             segment.conclude(finality::FinalReason::GoneFromCommitLog);
             report.changed.push(segment.key());
         }
+    }
+
+    /// Whether the commit log goes on without `cdc_raw`. A folder that cannot be listed tells nothing.
+    fn unlinked(&self, listing: &Listing, ledger: &Ledger) -> Result<Option<(u64, u64)>, LookError> {
+        let Some(Ok(commitlog)) = self.folders.commitlog.as_deref().map(list) else { return Ok(None) };
+        let mut known = BTreeSet::new();
+        for name in commitlog.segments.keys() {
+            let is_ours = listing.segments.contains_key(name) || self.segments_of(name.id).next().is_some();
+            if is_ours || ledger.newest(name.id)?.is_some() {
+                known.insert(*name);
+            }
+        }
+        Ok(gaps::refused(&commitlog.segments.into_keys().collect(), |name| known.contains(&name)))
     }
 
     /// What the ledger knows and we do not have.

@@ -15,6 +15,7 @@
 
 mod archive;
 mod finality;
+pub mod gaps;
 mod index;
 mod inventory;
 mod look;

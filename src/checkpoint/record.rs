@@ -155,6 +155,10 @@ pub enum LossCause {
     Dropped,
     /// The state that knew of it is gone.
     StateLost,
+    /// Its id never came into sight. Of gaps only.
+    Unseen,
+    /// The node made it while it refused CDC writes, and did not link it. Of gaps only.
+    Refused,
 }
 
 /// Whether the segment's name is in `cdc_raw`.
@@ -330,6 +334,8 @@ impl LossCause {
             LossCause::NoSpace => "no_space",
             LossCause::Dropped => "dropped",
             LossCause::StateLost => "state_lost",
+            LossCause::Unseen => "unseen",
+            LossCause::Refused => "refused",
         }
     }
 }
@@ -512,12 +518,6 @@ impl fmt::Display for SegmentState {
 
 impl fmt::Display for LossCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            LossCause::Vanished => "vanished",
-            LossCause::NeverLinked => "never_linked",
-            LossCause::NoSpace => "no_space",
-            LossCause::Dropped => "dropped",
-            LossCause::StateLost => "state_lost",
-        })
+        f.write_str(self.name())
     }
 }

@@ -126,6 +126,22 @@ impl Ledger {
         !is_known
     }
 
+    /// Puts a gap on record that may still grow at its end: once for each cause and first id. While it is open, its range and text are
+    /// those that were noted last. False if it was known.
+    pub fn note_growing_gap(&mut self, gap: Gap) -> bool {
+        let begin = |gap: &Gap| gap.ids.map(|(first, _)| first);
+        let mut gaps = self.gaps();
+        let Some(known) = gaps.iter_mut().find(|known| (known.cause, begin(known)) == (gap.cause, begin(&gap))) else {
+            push(self, META_GAPS, &gap);
+            return true;
+        };
+        if known.is_open() && known.ids != gap.ids {
+            (known.ids, known.text) = (gap.ids, gap.text);
+            self.set_meta(META_GAPS, serde_json::to_value(gaps).unwrap_or_default());
+        }
+        false
+    }
+
     /// Takes note of a segment that is lost or quarantined; it is not reported any more.
     ///
     /// # Errors

@@ -173,7 +173,7 @@ impl Agent {
             status: status.clone(),
             clock: Clock::default(),
         };
-        let pipeline = Pipeline::new(settings(&config), parts)?;
+        let pipeline = Pipeline::new(settings(&config, &settings_of_node), parts)?;
         Ok(Agent { config, runtime, stop, pipeline, metrics, status, node, identity, copied: (0, Instant::now()), http, state })
     }
 
@@ -271,7 +271,7 @@ impl Agent {
         let shipper = sinks::shipper(&self.config, sink, &node, &cluster, self.metrics.clone())?;
         self.node.set(&node);
         self.pipeline.begin(shipper)?;
-        let read = if settings(&self.config).synced { "synced, up to the node's last sync" } else { "marked, about 100 ms behind a write" };
+        let read = if self.config.source.read == config::ReadMode::Synced { "synced, up to the node's last sync" } else { "marked, about 100 ms behind a write" };
         tracing::info!(cluster = Some(cluster.as_str()).filter(|name| !name.is_empty()), read, "sending begins");
         self.status.update(|status| {
             status.node = Some(node);
@@ -378,7 +378,7 @@ fn folders(config: &Config, state: &StateDir, sync_period: Duration) -> Folders 
     }
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, node: &NodeSettings) -> Settings {
     Settings {
         synced: config.source.read == config::ReadMode::Synced,
         poll_min: config.source.poll_min,
@@ -388,5 +388,7 @@ fn settings(config: &Config) -> Settings {
         rescan: config.source.rescan,
         spool: config.state.spool,
         accounts: config.topics.audit.is_some(),
+        // A file that is silent means the default; without the file nothing is known.
+        node_removes: node.cdc_enabled.map(|_| node.cdc_block_writes == Some(false)),
     }
 }

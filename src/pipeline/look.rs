@@ -3,6 +3,7 @@
 use super::Pipeline;
 use super::error::Fatal;
 use super::tail::Tail;
+use crate::cdc_raw::gaps::{Seen, Verdict, judge};
 use crate::cdc_raw::{Finality, Finished, Found, LookError, LookReport, ScanError, SpoolError};
 use crate::checkpoint::{Ending, IndexRecord, LogicalBytes, LossCause, NamePresence, SegmentKey, SegmentRecord, SegmentState};
 use crate::commitlog::{Descriptor, Horizon, Item, SegmentName, SegmentReader};
@@ -74,6 +75,7 @@ impl Pipeline {
 
     fn take_in_report(&mut self, report: LookReport) -> Result<(), Fatal> {
         self.cdc_raw_bytes = report.bytes;
+        self.watch_ids(&report.listed, report.unlinked);
         for found in report.found {
             self.take_in(found)?;
         }
@@ -84,14 +86,18 @@ impl Pipeline {
             self.note_lost(key)?;
         }
         for (name, had_data) in report.never_linked {
-            if had_data {
-                self.note_never_held(name, LossCause::NeverLinked, 0, "removed from cdc_raw before it could be linked")?;
+            let seen = Seen::NeverLinked { had_index: had_data };
+            match judge(seen) {
+                (Verdict::Harmless, _) => self.note_harmless(name, seen),
+                (_, why) => self.note_never_held(name, LossCause::NeverLinked, 0, why)?,
             }
         }
         for (name, had_data, length) in report.no_space {
             if had_data {
                 let why = "removed from cdc_raw while no segment could be linked (state.spool.min_free)";
                 self.note_never_held(name, LossCause::NoSpace, length, why)?;
+            } else {
+                self.note_harmless(name, Seen::NeverLinked { had_index: false });
             }
         }
         for key in report.reclaimed {
@@ -106,21 +112,17 @@ impl Pipeline {
             self.end(key, SegmentState::Quarantined)?;
         }
         for name in report.orphan_indexes {
-            tracing::error!(
-                index = name.index(),
-                "an index without a segment: the node writes CDC data to a segment that was never in cdc_raw"
-            );
-            self.status.note_error(format!("{} has no segment: its writes never reach CDC", name.index()));
+            self.note_lone_index(name)?;
         }
         Ok(())
     }
 
     /// A segment with CDC data has gone without ever being ours.
-    fn note_never_held(&mut self, name: SegmentName, cause: LossCause, length: u64, why: &str) -> Result<(), Fatal> {
+    pub(super) fn note_never_held(&mut self, name: SegmentName, cause: LossCause, length: u64, why: &str) -> Result<(), Fatal> {
         if self.ledger.newest(name.id)?.is_some() {
             return Ok(());
         }
-        tracing::error!(segment = name.log(), bytes = length, "segment lost: the node removed it before it could be linked into the spool");
+        tracing::error!(segment = name.log(), bytes = length, "segment lost: {why}");
         self.status.note_error(format!("{} is lost: {why}", name.log()));
         let mut record = SegmentRecord::new(name.log(), name.version, 0, self.schedule.unix);
         record.cause = Some(why.to_owned());
@@ -187,7 +189,12 @@ impl Pipeline {
             crate::cdc_raw::Presence::Gone => NamePresence::Gone,
             _ => NamePresence::Present,
         };
-        if self.ledger.get(key).is_some_and(|record| record.idx != idx || record.cdc_raw != presence) {
+        let before = self.ledger.get(key).map(|record| (record.idx, record.cdc_raw));
+        if presence == NamePresence::Gone && before.is_some_and(|(_, before)| before == NamePresence::Present) {
+            let name = segment.name();
+            self.note_harmless(name, Seen::NameGone);
+        }
+        if before.is_some_and(|before| before != (idx, presence)) {
             self.ledger.update(key, |record| {
                 record.idx = idx;
                 record.cdc_raw = presence;

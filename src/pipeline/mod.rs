@@ -38,6 +38,7 @@ mod clock;
 mod entry;
 mod error;
 mod finish;
+mod gaps;
 mod keyring;
 mod lag;
 mod let_go;
@@ -70,6 +71,7 @@ use crate::telemetry::{Metrics, SharedStatus};
 use account::Accounts;
 use breaker::{Breaker, Seen};
 use entry::Pending;
+use gaps::Watching;
 use keyring::Keyring;
 use park::Parked;
 use read::Pass;
@@ -110,6 +112,8 @@ pub struct Settings {
     pub spool: config::Spool,
     /// Whether the account of each ended segment is sent (`topics.audit`).
     pub accounts: bool,
+    /// Whether the node removes the oldest segments when CDC has no space left (`cdc_block_writes: false`), where that is known.
+    pub node_removes: Option<bool>,
 }
 
 /// What the loop works with.
@@ -163,6 +167,7 @@ pub struct Pipeline {
     unreadable: BTreeMap<SegmentKey, String>,
     /// Those that cannot be read, and may be only half written.
     doubtful: BTreeSet<SegmentKey>,
+    watching: Watching,
     drain: Option<BTreeSet<SegmentKey>>,
     /// Whether the last pass read everything below the horizon.
     read_all: bool,
@@ -228,6 +233,7 @@ impl Pipeline {
         let finished = parts.folders.finished;
         let accounts = Accounts::due(settings.accounts, &parts.ledger);
         let settle_after = parts.folders.sync_period + SETTLE_MARGIN;
+        let watching = Watching::resume(&parts.ledger, settings.node_removes);
         let (inventory, found) = Inventory::open(parts.folders, &parts.ledger)?;
         let mut pipeline = Pipeline {
             settings,
@@ -252,6 +258,7 @@ impl Pipeline {
             succeeding: BTreeMap::new(),
             unreadable: BTreeMap::new(),
             doubtful: BTreeSet::new(),
+            watching,
             drain: None,
             read_all: false,
             halted: None,
@@ -273,6 +280,7 @@ impl Pipeline {
         };
         pipeline.forget_retries();
         pipeline.name_unacknowledged();
+        pipeline.name_open_gaps();
         for found in found {
             pipeline.take_in(found)?;
         }

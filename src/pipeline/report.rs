@@ -65,6 +65,7 @@ impl Pipeline {
         let segments = self.segments(&looks);
         let lag = self.lag(&segments, &looks);
         let by_state = self.segments_by_state();
+        let gaps = self.gaps();
         let parked = self.parked.by_reason().map(|(class, reason, count)| ParkedCount {
             class: class.name().to_owned(),
             reason: reason.to_owned(),
@@ -89,6 +90,7 @@ impl Pipeline {
             status.checkpoint_age = Some(self.schedule.now.duration_since(self.schedule.last_save).as_secs_f64());
             status.spool = Spool { bytes: spool, limit_bytes: limit, full_in_seconds: full_in, disk_free_bytes: self.disk_free };
             status.cdc_raw_bytes = self.cdc_raw_bytes;
+            status.gaps = gaps;
             status.parked = parked;
             status.parked_bytes = self.parked.bytes();
         });

@@ -4,7 +4,7 @@
 //! not see a series that begins at 1.
 
 use super::process;
-use super::status::Status;
+use super::status::{Gaps, Status};
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -34,6 +34,8 @@ pub const DAMAGE_KINDS: [&str; 4] = ["entry", "section", "marker", "segment"];
 /// The causes of `ringtail_lost_…_total{cause}`: it has vanished from the spool, the node removed it before it was linked, there was
 /// no space for a link, we dropped it because the spool was full, the state that knew of it is gone.
 pub const LOSS_CAUSES: [&str; 5] = ["vanished", "never_linked", "no_space", "dropped", "state_lost"];
+/// The judgements of `ringtail_gaps{judgement}`.
+pub const GAP_JUDGEMENTS: [&str; 3] = ["harmless", "suspicious", "lost"];
 /// The states of `ringtail_breaker_state{state}`.
 pub const BREAKER_STATES: [&str; 3] = ["closed", "open", "half_open"];
 /// The states of `ringtail_segments{state}`.
@@ -71,6 +73,8 @@ struct StatusGauges {
     spool_limit_bytes: Gauge,
     cdc_raw_bytes: Gauge,
     cdc_raw_limit_bytes: Gauges,
+    gaps: Gauges,
+    node_refuses_cdc: Gauge,
     checkpoint_age_seconds: Family<Labels, Seconds>,
     in_flight_events: Gauge,
     breaker_state: Gauges,
@@ -213,6 +217,8 @@ impl StatusGauges {
         add(registry, "ringtail_spool_limit_bytes", "The limit of the spool", &gauges.spool_limit_bytes);
         add(registry, "ringtail_cdc_raw_bytes", "Bytes of the segments in cdc_raw", &gauges.cdc_raw_bytes);
         add(registry, "ringtail_cdc_raw_limit_bytes", "The node's cdc_total_space, where known", &gauges.cdc_raw_limit_bytes);
+        add(registry, "ringtail_gaps", "What is missing: harmless since the start, suspicious or lost until acknowledged", &gauges.gaps);
+        add(registry, "ringtail_node_refuses_cdc", "1 while the node's newest segments have no name in cdc_raw", &gauges.node_refuses_cdc);
         add(registry, "ringtail_checkpoint_age_seconds", "Time since the checkpoint was last saved", &gauges.checkpoint_age_seconds);
         add(registry, "ringtail_in_flight_events", "Events sent and not covered by a saved checkpoint", &gauges.in_flight_events);
         add(registry, "ringtail_breaker_state", "1 for the state that the circuit breaker is in", &gauges.breaker_state);
@@ -231,6 +237,11 @@ impl StatusGauges {
         self.spool_limit_bytes.set(signed(status.spool.limit_bytes));
         self.cdc_raw_bytes.set(signed(status.cdc_raw_bytes));
         self.in_flight_events.set(signed(status.in_flight));
+        self.node_refuses_cdc.set(i64::from(status.gaps.node_refuses));
+        let Gaps { harmless, suspicious, lost, .. } = status.gaps;
+        for (judgement, count) in GAP_JUDGEMENTS.into_iter().zip([harmless, suspicious, lost]) {
+            self.gaps.get_or_create(&vec![("judgement", judgement.to_owned())]).set(signed(count));
+        }
         self.ready.set(i64::from(status.ready));
         self.start_time_seconds.set(Duration::from_millis(status.started_ms).as_secs_f64());
         set_if_known(&self.cdc_raw_limit_bytes, status.cdc_raw_limit_bytes);

@@ -48,6 +48,9 @@ pub struct Status {
     pub cdc_raw_bytes: u64,
     /// The node's `cdc_total_space` in bytes, where it is known.
     pub cdc_raw_limit_bytes: Option<u64>,
+    /// What is missing.
+    #[serde(default)]
+    pub gaps: Gaps,
     /// What is parked, by class and reason.
     pub parked: Vec<ParkedCount>,
     /// Bytes of what is parked.
@@ -93,6 +96,19 @@ pub struct Spool {
     /// Bytes that are free on its disk.
     #[serde(default)]
     pub disk_free_bytes: u64,
+}
+
+/// What should have been there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gaps {
+    /// Judged harmless since the start.
+    pub harmless: u64,
+    /// Gaps on record that somebody should look at, and nobody has acknowledged.
+    pub suspicious: u64,
+    /// Lost segments, and gaps, that nobody has acknowledged.
+    pub lost: u64,
+    /// Whether the node refuses CDC writes now, as far as `source.commitlog` shows.
+    pub node_refuses: bool,
 }
 
 /// How many entries are parked for one reason.

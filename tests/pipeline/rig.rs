@@ -50,6 +50,8 @@ pub struct Setup {
     pub spool: Spool,
     /// Whether accounts are sent (`topics.audit`).
     pub accounts: bool,
+    /// `cdc_block_writes: false`, where that is known.
+    pub node_removes: Option<bool>,
 }
 
 impl Default for Setup {
@@ -68,6 +70,7 @@ impl Default for Setup {
             halt_on_damage: false,
             spool: Spool { limit: 1 << 40, full: Full::Hold, release: Release::Early, min_free: 0 },
             accounts: false,
+            node_removes: None,
         }
     }
 }
@@ -188,6 +191,7 @@ impl Rig {
             rescan: self.setup.rescan,
             spool: self.setup.spool,
             accounts: self.setup.accounts,
+            node_removes: self.setup.node_removes,
         };
         self.pipeline = Some(Pipeline::new(settings, parts).expect("a readable spool"));
     }

@@ -1,7 +1,7 @@
 //! The names are a contract: they are listed here literally.
 
 use super::*;
-use crate::telemetry::{Lag, ParkedCount, Spool};
+use crate::telemetry::{Gaps, Lag, ParkedCount, Spool};
 use std::collections::BTreeSet;
 
 fn full_status() -> Status {
@@ -15,6 +15,7 @@ fn full_status() -> Status {
         spool: Spool { bytes: 10, limit_bytes: 20, ..Spool::default() },
         cdc_raw_bytes: 30,
         cdc_raw_limit_bytes: Some(40),
+        gaps: Gaps { harmless: 5, suspicious: 2, lost: 1, node_refuses: true },
         parked: vec![ParkedCount { class: "waiting".into(), reason: "schema".into(), count: 3 }],
         parked_bytes: 50,
         segments_by_state: [("open".to_owned(), 2)].into(),
@@ -42,12 +43,14 @@ fn the_names_are_the_documented_ones() {
         "ringtail_event_bytes_total",
         "ringtail_events_total",
         "ringtail_filtered_total",
+        "ringtail_gaps",
         "ringtail_in_flight_events",
         "ringtail_lag_bytes",
         "ringtail_lag_seconds",
         "ringtail_lag_segments",
         "ringtail_lost_bytes_total",
         "ringtail_lost_segments_total",
+        "ringtail_node_refuses_cdc",
         "ringtail_parked",
         "ringtail_parked_bytes",
         "ringtail_ready",
@@ -76,6 +79,10 @@ fn the_gauges_say_what_the_status_says() {
         "ringtail_spool_limit_bytes 20",
         "ringtail_cdc_raw_bytes 30",
         "ringtail_cdc_raw_limit_bytes{} 40",
+        "ringtail_gaps{judgement=\"harmless\"} 5",
+        "ringtail_gaps{judgement=\"suspicious\"} 2",
+        "ringtail_gaps{judgement=\"lost\"} 1",
+        "ringtail_node_refuses_cdc 1",
         "ringtail_parked{class=\"waiting\",reason=\"schema\"} 3",
         "ringtail_parked{class=\"refused\",reason=\"none\"} 0",
         "ringtail_parked_bytes 50",
