@@ -15,6 +15,8 @@ mod damage;
 mod ending;
 #[path = "pipeline/flow.rs"]
 mod flow;
+#[path = "pipeline/gaps.rs"]
+mod gaps;
 #[path = "pipeline/log.rs"]
 mod log;
 #[path = "pipeline/model.rs"]
