@@ -25,6 +25,8 @@ mod dump_forms;
 mod dump_sources;
 #[path = "agent/endpoints.rs"]
 mod endpoints;
+#[path = "agent/gaps.rs"]
+mod gaps;
 #[path = "agent/metrics.rs"]
 mod metrics;
 #[path = "agent/parked.rs"]

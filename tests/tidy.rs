@@ -125,11 +125,16 @@ fn the_project_speaks_of_itself_alone() {
     assert!(checked > 50, "only {checked} files were read");
 }
 
+/// A column of the tables of a page.
+fn column(page: &str, number: usize) -> impl Iterator<Item = &str> {
+    page.lines().filter(|line| line.starts_with("| ")).filter_map(move |line| line.split('|').nth(number))
+}
+
 #[test]
-fn every_test_that_the_page_of_faults_names_exists() {
-    let page = fs::read_to_string(root().join("docs/faults.md")).expect("text");
-    let rows: Vec<Vec<&str>> = page.lines().filter(|line| line.starts_with("| ")).map(|line| line.split('|').collect()).collect();
-    let named: BTreeSet<&str> = rows.iter().filter_map(|cells| cells.get(3)).flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+fn every_test_that_the_pages_of_faults_and_gaps_name_exists() {
+    let page = |name: &str| fs::read_to_string(root().join(name)).expect("text");
+    let (faults, gaps) = (page("docs/faults.md"), page("docs/gaps.md"));
+    let named: BTreeSet<&str> = column(&faults, 3).chain(column(&gaps, 6)).flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
     let mut code = String::new();
     for path in ["src", "tests"].iter().flat_map(|folder| sources(&root().join(folder))) {
         code.push_str(&fs::read_to_string(path).expect("text"));

@@ -78,10 +78,14 @@ pub fn judge(seen: Seen) -> (Verdict, &'static str) {
     use Verdict::{Harmless, Lost, Suspicious};
     match seen {
         Seen::NameGone => (Harmless, "the link in the spool holds its bytes"),
-        Seen::NeverLinked { had_index: false } => (Harmless, "it never had an index, so no CDC data: the node removes such segments itself"),
+        Seen::NeverLinked { had_index: false } => {
+            (Harmless, "it never had an index, so no CDC data: the node removes such segments itself")
+        }
         Seen::NeverLinked { had_index: true } => (Lost, "it had an index, so CDC data, and was removed before it was linked"),
         Seen::Vanished => (Lost, "it is gone from cdc_raw and from the spool"),
-        Seen::LoneIndex { is_older: true } => (Harmless, "it is older than everything on record: somebody else read and removed the segment"),
+        Seen::LoneIndex { is_older: true } => {
+            (Harmless, "it is older than everything on record: somebody else read and removed the segment")
+        }
         Seen::LoneIndex { is_older: false } => {
             (Lost, "its index is there and it never was: the node wrote CDC data to a segment without a name in cdc_raw")
         }
@@ -103,9 +107,10 @@ fn judge_ids(jump: &Jump) -> (Verdict, &'static str) {
         // By size the node removes the oldest first (`deleteOldLinkedCDCCommitLogSegment`).
         Jump { anchored: true, .. } => (Harmless, "older segments were still there, so those held no CDC data or never were"),
         Jump { node_removes: Some(false), .. } => (Harmless, "the node removes only segments without CDC data"),
-        Jump { node_removes: Some(true), .. } => {
-            (Suspicious, "nobody was looking, and the node removes the oldest segments when cdc_total_space is full (cdc_block_writes: false)")
-        }
+        Jump { node_removes: Some(true), .. } => (
+            Suspicious,
+            "nobody was looking, and the node removes the oldest segments when cdc_total_space is full (cdc_block_writes: false)",
+        ),
         Jump { node_removes: None, .. } => {
             (Suspicious, "nobody was looking, and nothing tells whether the node removes segments with CDC data (source.cassandra_yaml)")
         }

@@ -271,7 +271,11 @@ impl Agent {
         let shipper = sinks::shipper(&self.config, sink, &node, &cluster, self.metrics.clone())?;
         self.node.set(&node);
         self.pipeline.begin(shipper)?;
-        let read = if self.config.source.read == config::ReadMode::Synced { "synced, up to the node's last sync" } else { "marked, about 100 ms behind a write" };
+        let read = if self.config.source.read == config::ReadMode::Synced {
+            "synced, up to the node's last sync"
+        } else {
+            "marked, about 100 ms behind a write"
+        };
         tracing::info!(cluster = Some(cluster.as_str()).filter(|name| !name.is_empty()), read, "sending begins");
         self.status.update(|status| {
             status.node = Some(node);

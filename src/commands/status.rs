@@ -116,6 +116,11 @@ fn write_screen(status: &Status, text: &mut String) -> std::fmt::Result {
         let reasons: Vec<String> = status.parked.iter().map(|one| format!("{} {}", one.count, one.reason)).collect();
         writeln!(text, "parked      {parked} entries, {} ({})", size(status.parked_bytes), reasons.join(", "))?;
     }
+    let gaps = &status.gaps;
+    if gaps.node_refuses || gaps.suspicious + gaps.lost > 0 {
+        let refuses = if gaps.node_refuses { "the node REFUSES CDC writes; " } else { "" };
+        writeln!(text, "missing     {refuses}{} lost, {} suspicious, not acknowledged (ringtail audit)", gaps.lost, gaps.suspicious)?;
+    }
     let states: Vec<String> = status.segments_by_state.iter().filter(|(_, n)| **n > 0).map(|(state, n)| format!("{n} {state}")).collect();
     writeln!(text, "segments    {}", if states.is_empty() { "none".to_owned() } else { states.join(", ") })?;
     let head = ["SEGMENT", "STATE", "BYTES", "READABLE TO", "DELIVERED TO", "WAITING"].map(str::to_owned).to_vec();

@@ -13,6 +13,7 @@ mod status;
 pub use causes::with_causes;
 pub use init::{InitError, NodeName, init};
 pub use metrics::{
-    BREAKER_STATES, CONTENT_TYPE, DAMAGE_KINDS, FILTER_RULES, GAP_JUDGEMENTS, LOSS_CAUSES, Metrics, OPERATIONS, PARKED_CLASSES, SEGMENT_STATES, TABLES_MAX,
+    BREAKER_STATES, CONTENT_TYPE, DAMAGE_KINDS, FILTER_RULES, GAP_JUDGEMENTS, LOSS_CAUSES, Metrics, OPERATIONS, PARKED_CLASSES,
+    SEGMENT_STATES, TABLES_MAX,
 };
 pub use status::{ErrorNote, Gaps, LIVE_WITHIN, Lag, ParkedCount, Rates, SegmentStatus, SharedStatus, Spool, Status};

@@ -91,7 +91,9 @@ fn every_metric_is_described() {
 #[test]
 fn every_link_between_the_documents_leads_somewhere() {
     let mut checked = 0;
-    for document in ["README.md", "docs/events.md", "docs/operating.md", "docs/faults.md", "deploy/runbook.md", "CHANGELOG.md"] {
+    for document in
+        ["README.md", "docs/events.md", "docs/operating.md", "docs/faults.md", "docs/gaps.md", "deploy/runbook.md", "CHANGELOG.md"]
+    {
         let folder = root().join(document).parent().expect("a folder").to_owned();
         for link in text(document).split("](").skip(1).filter_map(|rest| rest.split(')').next().map(str::to_owned)) {
             if link.starts_with("http") || link.starts_with('#') {

@@ -19,12 +19,14 @@ pub const METRICS: &[(&str, &[&str])] = &[
     ("ringtail_event_bytes_total", &["table=\"outbox\"", "table=\"orders_by_customer_and_date\""]),
     ("ringtail_events_total", &["op=\"i\"", "op=\"u\"", "op=\"d\"", "op=\"r\""]),
     ("ringtail_filtered_total", &["rule=\"system\"", "rule=\"cdc\"", "rule=\"tables\""]),
+    ("ringtail_gaps", &["harmless", "suspicious", "lost"]),
     ("ringtail_in_flight_events", &[""]),
     ("ringtail_lag_bytes", &[""]),
     ("ringtail_lag_seconds", &[""]),
     ("ringtail_lag_segments", &[""]),
     ("ringtail_lost_bytes_total", &["vanished"]),
     ("ringtail_lost_segments_total", &["vanished"]),
+    ("ringtail_node_refuses_cdc", &[""]),
     ("ringtail_parked", &["reason=\"unknown_table\""]),
     ("ringtail_parked_bytes", &[""]),
     ("ringtail_ready", &[""]),
@@ -158,6 +160,27 @@ fn what_is_left_out(seen: &mut Seen) {
     until(seen, &Place::new(), "ringtail_filtered_total{rule=\"system\"}", "finished");
 }
 
+/// The node's newest segments are not linked; an index comes without a segment; a name goes that the spool holds.
+fn what_is_missing(seen: &mut Seen) {
+    let place = Place::new().with("source", "{ cdc_raw: @/cdc_raw, commitlog: @/commitlog, rescan: 100ms }");
+    fs::create_dir(place.path("commitlog")).expect("a folder");
+    let names = [1_795_374_647_660_u64, 1_795_374_647_661].map(|id| place.path(&format!("commitlog/CommitLog-7-{id}.log")));
+    place.open_segment();
+    let mut agent = place.start();
+
+    seen.wait_for(&agent, "ringtail_segments{state=\"open\"}", |count| count == 1.0);
+    names.iter().for_each(|name| fs::write(name, b"").expect("a segment"));
+    seen.wait_for(&agent, "ringtail_node_refuses_cdc", |refuses| refuses == 1.0);
+    seen.wait_for(&agent, "ringtail_gaps{judgement=\"suspicious\"}", |gaps| gaps == 1.0);
+    names.iter().for_each(|name| fs::remove_file(name).expect("a segment"));
+    seen.wait_for(&agent, "ringtail_node_refuses_cdc", |refuses| refuses == 0.0);
+    fs::remove_file(place.segment()).expect("the name in cdc_raw");
+    seen.wait_for(&agent, "ringtail_gaps{judgement=\"harmless\"}", |gaps| gaps == 1.0);
+    fs::write(place.cdc_raw().join("CommitLog-7-1795374647662_cdc.idx"), b"4711").expect("an index");
+    seen.wait_for(&agent, "ringtail_gaps{judgement=\"lost\"}", |gaps| gaps == 1.0);
+    assert_eq!(agent.stop().0, Some(0));
+}
+
 #[test]
 fn every_metric_moves() {
     let mut seen = Seen::default();
@@ -166,6 +189,7 @@ fn every_metric_moves() {
     everything_arrives_late(&mut seen);
     what_is_damaged(&mut seen);
     what_is_left_out(&mut seen);
+    what_is_missing(&mut seen);
 
     assert_eq!(seen.names(), METRICS.iter().map(|(name, _)| *name).collect());
     for (metric, series) in METRICS {

@@ -157,10 +157,7 @@ fn ids_that_are_missing_after_a_downtime_are_suspicious_if_the_node_may_have_rem
         let mut rig = after_a_downtime(false, node_removes);
 
         let found = gaps(&mut rig);
-        assert_eq!(found.iter().map(|gap| (gap.judgement, gap.ids)).collect::<Vec<_>>(), [(
-            Judgement::Suspicious,
-            Some((ID + 1, ID + 4))
-        )]);
+        assert_eq!(found.iter().map(|gap| (gap.judgement, gap.ids)).collect::<Vec<_>>(), [(Judgement::Suspicious, Some((ID + 1, ID + 4)))]);
         assert!(found[0].text.contains(why), "{}", found[0].text);
         assert_eq!(counts(&rig), [1, 0]);
     }
