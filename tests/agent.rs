@@ -33,6 +33,8 @@ mod metrics;
 mod parked;
 #[path = "agent/place.rs"]
 mod place;
+#[path = "agent/quarantine.rs"]
+mod quarantine;
 #[path = "agent/replay.rs"]
 mod replay;
 #[path = "agent/running.rs"]

@@ -1,7 +1,7 @@
 //! Positions that somebody moves by hand, while no agent runs. Each move is on record, with what was there before.
 
 use super::ledger::{Ledger, LedgerError};
-use super::record::{Ending, LogicalBytes, SegmentKey, SegmentRecord, SegmentState, SkippedRange, UnixMillis};
+use super::record::{Bytes, Ending, FileBytes, LogicalBytes, SegmentKey, SegmentRecord, SegmentState, SkippedRange, UnixMillis};
 use super::state_dir::StateDir;
 use super::store::StoreError;
 use super::trail::{Change, Deed};
@@ -10,7 +10,7 @@ use crate::progress::DeliveredTo;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What has become of a move.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +122,43 @@ impl Ledger {
         Ok(Moved::From(from))
     }
 
+    /// Puts a segment out of quarantine back into the spool: the next run reads it again and delivers what stands behind the first damage,
+    /// or behind where it was given up. What was delivered from there on comes again, with the same ids. Answers that position. The caller
+    /// saves; a crash before that leaves a segment that is read again, and nothing delivered twice.
+    ///
+    /// # Errors
+    /// The ledger's, the file system's.
+    pub fn retry(&mut self, state: &StateDir, key: SegmentKey, reason: &str, now: UnixMillis) -> Result<Moved, LedgerError> {
+        let record = self.find(key)?.ok_or(LedgerError::Unknown(key))?;
+        if !matches!(record.state(), SegmentState::Quarantined | SegmentState::Acknowledged) {
+            return Ok(Moved::Not(format!("it is {}", record.state())));
+        }
+        if self.newest(key.id)?.is_some_and(|(newest, _)| newest != key) {
+            return Ok(Moved::Not("its id has come with other content since (ringtail replay delivers a file again)".into()));
+        }
+        let (from, to) = (state.quarantine().join(file_name(key, &record)), state.spool().join(file_name(key, &record)));
+        if to.exists() {
+            return Ok(Moved::Not("a file of this name is in the spool".into()));
+        }
+        let moved = fs::rename(&from, &to).and_then(|()| sync([state.spool(), state.quarantine()]));
+        moved.map_err(|source| StoreError::Io { action: "take out of quarantine", place: record.file.clone(), source })?;
+        let delivered = record.delivered_to.position;
+        let first = record.damage.iter().map(|range| LogicalPosition(range.position.unwrap_or(0))).min();
+        let back = first.map_or(delivered, |first| first.min(delivered));
+        self.reopen(key, now)?;
+        self.update(key, |record| {
+            if back < delivered {
+                record.delivered_to = DeliveredTo { position: back, ordinal: 0 };
+            }
+            (record.end, record.cause) = (None, None);
+            record.damage.clear();
+            // Until it was read, nothing is known of its bytes but how many they are.
+            record.bytes = Bytes { file: FileBytes { length: record.bytes.file.length, ..FileBytes::default() }, ..Bytes::default() };
+        })?;
+        self.moved(Deed::Rewound, &record, delivered, back.to_string(), reason, now);
+        Ok(Moved::From(back))
+    }
+
     fn moved(&mut self, what: Deed, record: &SegmentRecord, from: LogicalPosition, to: String, reason: &str, now: UnixMillis) {
         let (segment, from) = (Some(record.file.clone()), Some(from.to_string()));
         self.note_change(Change { at: now, what, segment, from, to: Some(to), reason: reason.to_owned() });
@@ -135,18 +172,25 @@ fn not_skippable(record: &SegmentRecord) -> Option<String> {
     }
 }
 
-/// Moves our link, and takes the names in `cdc_raw` away if they mean the same file. Answers its length.
-fn put_into_quarantine(state: &StateDir, cdc_raw: &Path, removes: bool, key: SegmentKey, record: &SegmentRecord) -> io::Result<u64> {
-    let name = match key.incarnation {
+/// The name of a segment's file in our folders.
+fn file_name(key: SegmentKey, record: &SegmentRecord) -> String {
+    match key.incarnation {
         0 => record.file.clone(),
         n => format!("{}.{n}", record.file),
-    };
+    }
+}
+
+fn sync(folders: [PathBuf; 2]) -> io::Result<()> {
+    folders.iter().try_for_each(|folder| File::open(folder)?.sync_all())
+}
+
+/// Moves our link, and takes the names in `cdc_raw` away if they mean the same file. Answers its length.
+fn put_into_quarantine(state: &StateDir, cdc_raw: &Path, removes: bool, key: SegmentKey, record: &SegmentRecord) -> io::Result<u64> {
+    let name = file_name(key, record);
     let (from, to) = (state.spool().join(&name), state.quarantine().join(&name));
     let file = fs::metadata(&from)?;
     fs::rename(&from, &to)?;
-    for folder in [state.quarantine(), state.spool()] {
-        File::open(folder)?.sync_all()?;
-    }
+    sync([state.quarantine(), state.spool()])?;
     let log = cdc_raw.join(&record.file);
     let is_same = fs::metadata(&log).is_ok_and(|named| (named.dev(), named.ino()) == (file.dev(), file.ino()));
     if removes && is_same {

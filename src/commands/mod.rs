@@ -7,6 +7,7 @@ mod dump;
 mod identity;
 mod ledger;
 mod parked;
+mod quarantine;
 mod replay;
 mod run;
 mod schema;
@@ -87,6 +88,9 @@ enum Command {
     /// What could not be published and is kept with its reason: look at it, publish it, give it up
     #[command(subcommand)]
     Parked(ParkedCommand),
+    /// Segments that were kept whole because something in them could not be read: look, copy them out, read them again
+    #[command(subcommand)]
+    Quarantine(quarantine::QuarantineCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -239,6 +243,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Parked(ParkedCommand::Show(args)) => parked::show(&args),
         Command::Parked(ParkedCommand::Retry(args)) => parked::retry(&args),
         Command::Parked(ParkedCommand::Discard(args)) => parked::discard(&args),
+        Command::Quarantine(command) => quarantine::run(&command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ringtail", &mut script);

@@ -12,9 +12,20 @@ fn help_is_the_map() {
     let help = run(&["--help"]);
 
     assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
-    for part in
-        ["run ", "replay ", "dump ", "check ", "status ", "audit ", "checkpoint ", "completions ", "--help", "--version", "Exit codes:"]
-    {
+    for part in [
+        "run ",
+        "replay ",
+        "dump ",
+        "check ",
+        "status ",
+        "audit ",
+        "checkpoint ",
+        "quarantine ",
+        "completions ",
+        "--help",
+        "--version",
+        "Exit codes:",
+    ] {
         assert!(help.out.contains(part), "{part}\n{}", help.out);
     }
     for code in
@@ -54,6 +65,7 @@ fn every_command_explains_itself() {
         ("status", &["--config <FILE>", "--watch", "--json"]),
         ("audit", &["--config <FILE>", "--all", "--json", "acknowledge"]),
         ("checkpoint", &["show", "rewind", "skip"]),
+        ("quarantine", &["list", "show", "export", "retry"]),
         ("completions", &["bash", "zsh", "fish"]),
     ] {
         let help = run(&[command, "--help"]);
