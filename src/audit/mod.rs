@@ -9,5 +9,5 @@ mod report;
 mod text;
 
 pub use page::{Listed, Page, ReadError};
-pub use report::{Aside, Report, Verdict};
+pub use report::{Aside, Cause, Report, Verdict};
 pub use text::{columns, table};

@@ -28,6 +28,8 @@ pub struct Report {
     pub lost: Vec<String>,
     /// Quarantined segments that nobody has taken note of, by file name.
     pub quarantined: Vec<String>,
+    /// Why, for each of those two.
+    pub causes: Vec<Cause>,
     /// What is parked.
     pub parked: Aside,
     /// What is missing and no record tells of.
@@ -45,6 +47,17 @@ pub struct Unfinished {
     pub bytes: u64,
     /// Logical bytes of them that are delivered.
     pub delivered: u64,
+}
+
+/// Why a segment is lost or quarantined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// Its file name.
+    pub segment: String,
+    /// What has become of it.
+    pub state: String,
+    /// Why, in words.
+    pub why: String,
 }
 
 /// What lies in the folder of parked entries.
@@ -90,6 +103,10 @@ impl Report {
             SegmentState::Lost(_) => self.lost.push(record.file.clone()),
             SegmentState::Quarantined => self.quarantined.push(record.file.clone()),
             _ => {}
+        }
+        if matches!(record.state(), SegmentState::Lost(_) | SegmentState::Quarantined) {
+            let why = record.cause.clone().unwrap_or_else(|| "no cause on record".into());
+            self.causes.push(Cause { segment: record.file.clone(), state: record.state().to_string(), why });
         }
         if !is_summed(record) {
             self.unfinished.segments += 1;

@@ -1,7 +1,7 @@
 //! The report for people.
 
 use super::page::Listed;
-use super::report::{Report, Verdict, is_summed};
+use super::report::{Cause, Report, Verdict, is_summed};
 use crate::checkpoint::{Deed, SegmentState};
 use std::fmt::Write;
 
@@ -97,6 +97,9 @@ impl Report {
     fn write_aside(&self, text: &mut String) -> std::fmt::Result {
         if self.parked.entries > 0 {
             writeln!(text, "parked     {} entries, {} bytes (ringtail parked list)", self.parked.entries, self.parked.bytes)?;
+        }
+        for Cause { segment, state, why } in &self.causes {
+            writeln!(text, "{state:10} {segment}: {why}")?;
         }
         for (number, gap) in (1..).zip(&self.gaps).filter(|(_, gap)| gap.is_open()) {
             let judgement = if gap.judgement == crate::checkpoint::Judgement::Lost { "lost" } else { "suspicious" };
