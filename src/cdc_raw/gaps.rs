@@ -89,7 +89,7 @@ pub fn judge(seen: Seen) -> (Verdict, &'static str) {
         Seen::LoneIndex { is_older: false } => {
             (Lost, "its index is there and it never was: the node wrote CDC data to a segment without a name in cdc_raw")
         }
-        Seen::Unlinked => (Suspicious, "the node refuses CDC writes, because cdc_total_space is full"),
+        Seen::Unlinked => (Suspicious, "the node refused CDC writes, because cdc_total_space was full"),
         Seen::Ids(jump) => judge_ids(&jump),
     }
 }

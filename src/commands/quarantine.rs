@@ -94,17 +94,23 @@ struct Kept {
 struct Unknown(String);
 
 pub fn run(command: &QuarantineCommand) -> Exit {
-    let (file, act): (&Path, Box<dyn Fn(&Config) -> anyhow::Result<Exit> + '_>) = match command {
-        QuarantineCommand::List(args) => (&args.config.config, Box::new(|config| list(config, args))),
-        QuarantineCommand::Show(args) => (&args.config.config, Box::new(|config| show(config, args))),
-        QuarantineCommand::Export(args) => (&args.config.config, Box::new(|config| export(config, args))),
-        QuarantineCommand::Retry(args) => (&args.config.config, Box::new(|config| retry(config, args))),
+    let file = match command {
+        QuarantineCommand::List(args) => &args.config,
+        QuarantineCommand::Show(args) => &args.config,
+        QuarantineCommand::Export(args) => &args.config,
+        QuarantineCommand::Retry(args) => &args.config,
     };
-    let config = match configure(file, NodeName::default()) {
+    let config = match configure(&file.config, NodeName::default()) {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    act(&config).unwrap_or_else(|error| {
+    let done = match command {
+        QuarantineCommand::List(args) => list(&config, args),
+        QuarantineCommand::Show(args) => show(&config, args),
+        QuarantineCommand::Export(args) => export(&config, args),
+        QuarantineCommand::Retry(args) => retry(&config, args),
+    };
+    done.unwrap_or_else(|error| {
         let exit = if error.is::<Unknown>() { Exit::Data } else { ledger::exit_of(&error) };
         fail(exit, &error)
     })

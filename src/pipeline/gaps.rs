@@ -88,7 +88,11 @@ impl Pipeline {
         let first = watching.ids.unlinked.map_or(first, |(known, _)| known.min(first));
         watching.ids.unlinked = Some((first, last));
         let (_, why) = judge(Seen::Unlinked);
-        self.note_gap(LossCause::Refused, (first, last), format!("segments {} are not linked into cdc_raw: {why}", range((first, last))));
+        self.note_gap(
+            LossCause::Refused,
+            (first, last),
+            format!("segments {} were made without a name in cdc_raw: {why}", range((first, last))),
+        );
     }
 
     fn note_gap(&mut self, cause: LossCause, ids: (u64, u64), text: String) {

@@ -31,7 +31,7 @@ fn i10_a_refusal_of_the_node_ends_every_audit_with_65_until_it_is_acknowledged()
 
     [LATER, LATER + 1].iter().for_each(|id| fs::write(name(*id), b"").expect("a segment"));
 
-    let said = format!("segments {LATER} to {} are not linked into cdc_raw: the node refuses CDC writes", LATER + 1);
+    let said = format!("segments {LATER} to {} were made without a name in cdc_raw: the node refused CDC writes", LATER + 1);
     agent.wait_for(&said);
     let screen = ask(&place, &["status"], &[]);
     agent.wait_until("the state is shown", |status| status["gaps"]["node_refuses"].as_bool() == Some(true));

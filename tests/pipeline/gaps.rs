@@ -258,7 +258,7 @@ fn a_node_that_refuses_cdc_writes_is_said_as_long_as_it_does_and_stays_on_record
     let found = gaps(&mut rig);
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!((found[0].cause, found[0].ids), (LossCause::Refused, Some((ID + 1, ID + 3))));
-    assert!(found[0].text.starts_with("segments 4001 to 4003 are not linked into cdc_raw: the node refuses"), "{}", found[0].text);
+    assert!(found[0].text.starts_with("segments 4001 to 4003 were made without a name in cdc_raw: the node refused"), "{}", found[0].text);
     acknowledge(&mut rig, "gap:1");
     pass(&mut rig, 2);
     assert_eq!(counts(&rig), [0, 0]);
