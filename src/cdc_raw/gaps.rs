@@ -87,7 +87,7 @@ pub fn judge(seen: Seen) -> (Verdict, &'static str) {
             (Harmless, "it is older than everything on record: somebody else read and removed the segment")
         }
         Seen::LoneIndex { is_older: false } => {
-            (Lost, "its index is there and it never was: the node wrote CDC data to a segment without a name in cdc_raw")
+            (Lost, "its index is there and it is not: it holds CDC data, and its name was removed before it was linked, or never made")
         }
         Seen::Unlinked => (Suspicious, "the node refused CDC writes, because cdc_total_space was full"),
         Seen::Ids(jump) => judge_ids(&jump),
@@ -154,10 +154,10 @@ impl Ids {
         }
     }
 
-    /// Takes in one that is accounted for though no look has listed it.
-    pub fn account(&mut self, name: SegmentName, now: UnixMillis) {
+    /// Takes in one that is accounted for though no look has listed it; `watched` is of the look that first saw something of it.
+    pub fn account(&mut self, name: SegmentName, watched: bool, now: UnixMillis) {
         if name.id.0 > self.settled && self.first.is_some() {
-            self.sight(name, true, false, now);
+            self.sight(name, watched, false, now);
         }
     }
 
@@ -302,10 +302,14 @@ mod tests {
     fn one_that_is_accounted_for_otherwise_is_not_missed() {
         let mut ids = Ids::default();
         ids.see(&names(&[10]), false, at(0));
-        ids.account(names(&[11])[0], at(50));
+        ids.account(names(&[11])[0], true, at(50));
         ids.see(&names(&[10, 12]), true, at(100));
 
         assert_eq!(ids.missing(None, at(1000)), []);
+        ids.account(names(&[5000])[0], false, at(2000));
+        let missing = ids.missing(Some(true), at(3000));
+        assert_eq!(missing.iter().map(|jump| (jump.ids, jump.watched)).collect::<Vec<_>>(), [((13, 4999), false)]);
+        assert_eq!(judge(Seen::Ids(missing[0])).0, Suspicious, "what went while nobody looked is no new start of the node");
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(super) struct Watching {
     /// Whether the node removes segments by itself, where that is known.
     node_removes: Option<bool>,
     looked_at: Option<Instant>,
+    /// Whether the last look, and the one before it, came a short time after another.
+    watched: (bool, bool),
     /// Since when the node's newest segments have not been linked.
     unlinked_since: Option<Instant>,
     refuses: bool,
@@ -42,6 +44,7 @@ impl Pipeline {
         let (now, unix) = (self.schedule.now, self.schedule.unix);
         let watching = &mut self.watching;
         let watched = watching.looked_at.replace(now).is_some_and(|before| now.saturating_duration_since(before) <= WATCHED);
+        watching.watched = (watched, watching.watched.0);
         watching.ids.see(listed, watched, unix);
         self.watch_links(unlinked);
         for jump in self.watching.ids.missing(self.watching.node_removes, unix) {
@@ -114,13 +117,9 @@ impl Pipeline {
             return Ok(());
         }
         self.note_never_held(name, LossCause::NeverLinked, 0, why)?;
-        self.account_for(name);
+        // Not missed once more as an id. An index is reported by the look after the one that first saw it.
+        self.watching.ids.account(name, self.watching.watched.1, self.schedule.unix);
         Ok(())
-    }
-
-    /// A segment that no look has listed is not missed once more as an id.
-    fn account_for(&mut self, name: SegmentName) {
-        self.watching.ids.account(name, self.schedule.unix);
     }
 
     /// Counts something that is missing, and harmless.

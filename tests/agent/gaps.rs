@@ -60,10 +60,10 @@ fn i10_an_index_without_a_segment_ends_every_audit_with_70_until_it_is_acknowled
 
     fs::write(place.cdc_raw().join(format!("CommitLog-7-{LATER}_cdc.idx")), b"4711").expect("an index");
 
-    agent.wait_for("segment lost: its index is there and it never was");
+    agent.wait_for("segment lost: its index is there and it is not");
     assert_audit(&place, 70, "LOST and not acknowledged: 1 segments, 0 gaps");
     assert_eq!(agent.stop().0, Some(0));
-    assert_audit(&place, 70, &format!("lost (never_linked) CommitLog-7-{LATER}.log: its index is there and it never was"));
+    assert_audit(&place, 70, &format!("lost (never_linked) CommitLog-7-{LATER}.log: its index is there and it is not"));
     let mut agent = place.start();
     agent.wait_for("lost in a former run, and not acknowledged");
     agent.wait_until("it is counted", |status| status["gaps"]["lost"].as_u64() == Some(1));

@@ -207,6 +207,28 @@ fn an_index_whose_segment_was_never_there_is_a_loss() {
 }
 
 #[test]
+fn ids_in_front_of_a_lone_index_that_came_while_nobody_looked_are_no_new_start_of_the_node() {
+    let mut rig = rig(Setup { node_removes: Some(true), ..Setup::default() });
+    open(&mut rig, ID);
+    rig.start();
+    pass(&mut rig, 3);
+    rig.crash();
+    rig.store.reopen();
+    rig.perform(&Step::Unlink(ID));
+    fs::write(rig.node.cdc_raw().join(consumer::name(ID + 5000).index()), "100\nCOMPLETED").expect("a writable folder");
+    open(&mut rig, ID + 5002);
+
+    rig.start();
+    pass(&mut rig, 70);
+
+    assert_eq!(rig.record(ID + 5000).state(), SegmentState::Lost(LossCause::NeverLinked));
+    let found: Vec<_> = gaps(&mut rig).iter().map(|gap| (gap.judgement, gap.ids)).collect();
+    let suspicious = |first, last| (Judgement::Suspicious, Some((first, last)));
+    assert_eq!(found, [suspicious(ID + 1, ID + 4999), suspicious(ID + 5001, ID + 5001)]);
+    assert_eq!(counts(&rig), [2, 1]);
+}
+
+#[test]
 fn an_index_that_is_older_than_everything_on_record_is_harmless() {
     let mut rig = rig(Setup::default());
     fs::write(rig.node.cdc_raw().join(consumer::name(ID - 1).index()), "100\nCOMPLETED").expect("a writable folder");
