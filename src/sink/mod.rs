@@ -7,12 +7,16 @@ mod file;
 pub mod kafka;
 mod line;
 pub mod memory;
+mod positions;
 mod stdout;
+mod transactions;
 
 pub use file::FileSink;
 pub use kafka::KafkaSink;
 pub use memory::MemorySink;
+pub use positions::{ParkedPosition, Positions, PositionsError, RetriedPosition, SegmentPosition};
 pub use stdout::StdoutSink;
+pub use transactions::Transactions;
 
 use crate::envelope::{Record, Topic};
 use crate::progress::Ticket;
@@ -70,6 +74,11 @@ pub trait Sink {
     /// Whether the other side has answered since the last [`Sink::probe`]. Where there is nobody to ask, it has.
     fn answered_probe(&self) -> bool {
         true
+    }
+
+    /// The batches that this sink makes visible as a whole; `None` if every record stands for itself.
+    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
+        None
     }
 }
 

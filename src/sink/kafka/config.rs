@@ -40,6 +40,31 @@ const ALIASES: &[(&str, &str)] = &[
     ("metadata.broker.list", "bootstrap.servers"),
 ];
 
+/// Of these only a producer knows.
+const PRODUCERS: &[&str] = &[
+    "acks",
+    "enable.idempotence",
+    "enable.gapless.guarantee",
+    "message.timeout.ms",
+    "linger.ms",
+    "batch.size",
+    "batch.num.messages",
+    "compression.type",
+    "compression.level",
+    "max.in.flight",
+    "transactional.id",
+    "transaction.timeout.ms",
+    "sticky.partitioning.linger.ms",
+    "message.send.max.retries",
+    "retries",
+];
+
+/// How long a transaction may stay open until the brokers abort it: what a node that has died for good costs the readers of a topic
+/// once, and how long an agent may stand still in the middle of a batch.
+const TRANSACTION_TIMEOUT_MS: u32 = 60_000;
+/// How long a broker has for an answer: less than a transaction has.
+const SOCKET_TIMEOUT_MS: u32 = 10_000;
+
 /// How often librdkafka, and so we, ask for the partitions of a known topic unless the operator says otherwise.
 const REFRESH_MS_DEFAULT: u64 = 300_000;
 
@@ -85,6 +110,38 @@ impl Properties {
     pub(super) fn with(&self, name: &str, value: &str) -> Properties {
         let mut all = self.0.clone();
         all.insert(name.into(), value.into());
+        Properties(all)
+    }
+
+    /// The same, of a producer with transactions. Records time out with their transaction: a batch that cannot arrive must end.
+    pub(super) fn transactional(&self, id: &str) -> Properties {
+        let mut all = self.0.clone();
+        for name in ["message.timeout.ms", "enable.gapless.guarantee"] {
+            all.remove(name);
+        }
+        all.insert("transactional.id".into(), id.into());
+        let timeout = all.entry("transaction.timeout.ms".into()).or_insert_with(|| TRANSACTION_TIMEOUT_MS.to_string()).parse();
+        let socket = SOCKET_TIMEOUT_MS.min(timeout.unwrap_or(TRANSACTION_TIMEOUT_MS));
+        all.entry("socket.timeout.ms".into()).or_insert_with(|| socket.to_string());
+        Properties(all)
+    }
+
+    /// What of them a reader has too, for one that reads to the end and keeps no offsets.
+    pub(super) fn of_a_reader(&self, group: &str) -> Properties {
+        let is_shared = |name: &str| !PRODUCERS.contains(&name) && !name.starts_with("queue.buffering");
+        let mut all: BTreeMap<String, String> =
+            self.0.iter().filter(|(name, _)| is_shared(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
+        for (name, value) in [
+            ("group.id", group),
+            ("enable.auto.commit", "false"),
+            ("enable.partition.eof", "true"),
+            ("auto.offset.reset", "earliest"),
+            ("fetch.wait.max.ms", "10"),
+            ("queued.max.messages.kbytes", "4096"),
+            ("allow.auto.create.topics", "false"),
+        ] {
+            all.insert(name.into(), value.into());
+        }
         Properties(all)
     }
 

@@ -2,6 +2,7 @@
 
 use super::health::Health;
 use super::topics::Answer;
+use super::transaction::Told;
 use crate::envelope::Topic;
 use crate::progress::Ticket;
 use rdkafka::ClientContext;
@@ -14,7 +15,8 @@ use std::sync::mpsc::Sender;
 /// What a record is remembered by while librdkafka has it.
 #[derive(Debug)]
 pub(super) struct Sent {
-    pub(super) ticket: Ticket,
+    /// None of the record of positions.
+    pub(super) ticket: Option<Ticket>,
     pub(super) topic: Topic,
 }
 
@@ -25,6 +27,8 @@ pub(super) enum Signal {
     Delivered(Box<Sent>, Result<(), RDKafkaErrorCode>),
     /// What a broker says of a topic.
     Topic(Topic, Answer),
+    /// How a transaction goes.
+    Transaction(Told),
 }
 
 /// The callbacks of one producer.

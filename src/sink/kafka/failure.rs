@@ -11,6 +11,8 @@ pub(super) enum Class {
     Unauthorized,
     /// The topic or the partition is not, or no longer, there.
     UnknownTopic,
+    /// Another producer has our transactional id.
+    Fenced,
     /// Sending it again later can work.
     Transient,
 }
@@ -30,6 +32,7 @@ pub(super) fn class(code: Code) -> Class {
         | Code::UnsupportedForMessageFormat => Class::Refused,
         Code::TopicAuthorizationFailed => Class::Unauthorized,
         Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition | Code::InvalidTopic => Class::UnknownTopic,
+        Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch => Class::Fenced,
         _ => Class::Transient,
     }
 }

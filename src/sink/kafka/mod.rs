@@ -9,7 +9,10 @@
 //!
 //! Nothing here retries or gives up: librdkafka retries for ever (`message.timeout.ms=0`), and what it reports as
 //! failed is reported on. The pipeline answers with [`Sink::reset`], which makes a new producer.
+//!
+//! With transactions a third thread leads them ([`transaction`]), and a record counts as delivered when its batch is committed.
 
+mod batch;
 mod check;
 mod config;
 mod context;
@@ -18,14 +21,18 @@ mod health;
 mod isolation;
 mod murmur2;
 mod producer;
+mod recover;
 mod topics;
+mod transaction;
 
 pub use check::{BrokerCheck, TopicCheck, TopicFound, check};
 pub use murmur2::{murmur2, partition};
+pub use recover::TransactionSettings;
 
-use super::{DeliveryFailure, DeliveryReport, SendError, Sink, SinkError};
+use super::{DeliveryFailure, DeliveryReport, Positions, SendError, Sink, SinkError, Transactions};
 use crate::envelope::{Record, Topic};
 use crate::progress::Ticket;
+use batch::Batch;
 use config::Properties;
 use context::{Sent, Signal};
 use failure::{Class, class, is_too_large};
@@ -57,6 +64,10 @@ pub struct KafkaSink {
     batch_too_large: bool,
     /// How many answers there were when the last probe was sent.
     answers_before_probe: Option<u64>,
+    /// `None` without transactions.
+    batch: Option<Batch>,
+    /// A delivery failed because another producer has our transactional id.
+    is_fenced: bool,
 }
 
 impl KafkaSink {
@@ -68,11 +79,27 @@ impl KafkaSink {
     /// # Errors
     /// [`SinkError::Producer`] if `bootstrap.servers` is missing or librdkafka does not accept a property.
     pub fn new(properties: &BTreeMap<String, String>, window: u32) -> Result<KafkaSink, SinkError> {
-        let properties = Properties::new(properties, window)?;
+        KafkaSink::begin(Properties::new(properties, window)?, window, None)
+    }
+
+    /// As [`KafkaSink::new`], with transactions: every batch holds its events and a record of positions, or nothing of it counts.
+    ///
+    /// # Errors
+    /// As [`KafkaSink::new`].
+    pub fn transactional(properties: &BTreeMap<String, String>, window: u32, settings: TransactionSettings) -> Result<KafkaSink, SinkError> {
+        let properties = Properties::new(properties, window)?.transactional(&settings.transactional_id);
+        let batch = Batch::new(settings, properties.clone());
+        KafkaSink::begin(properties, window, Some(batch))
+    }
+
+    fn begin(properties: Properties, window: u32, batch: Option<Batch>) -> Result<KafkaSink, SinkError> {
         let health = Arc::new(Health::new(properties.servers()));
+        let identity = batch.as_ref().map(|batch| &batch.identity);
         Ok(KafkaSink {
             window: window.max(1) as usize,
-            producer: Some(Producer::new(&properties.client_config(), &health)?),
+            producer: Some(Producer::new(&properties.client_config(), &health, identity)?),
+            batch,
+            is_fenced: false,
             topics: Topics::new(properties.refresh()),
             batch_size: properties.batch_size(),
             batch_too_large: false,
@@ -92,12 +119,24 @@ impl KafkaSink {
                 if self.topics.arrived(&sent.topic) {
                     self.shrink_batches();
                 }
-                reports.push(DeliveryReport { ticket: sent.ticket, result: Ok(()) });
+                // With transactions it has arrived when its batch is committed.
+                if let Some(ticket) = sent.ticket.filter(|_| self.batch.is_none()) {
+                    reports.push(DeliveryReport { ticket, result: Ok(()) });
+                }
             }
             Signal::Delivered(sent, Err(code)) => {
                 self.in_flight = self.in_flight.saturating_sub(1);
                 let failure = self.failed(&sent.topic, code);
-                reports.push(DeliveryReport { ticket: sent.ticket, result: Err(failure) });
+                match (sent.ticket, &mut self.batch) {
+                    (Some(ticket), _) => reports.push(DeliveryReport { ticket, result: Err(failure) }),
+                    (None, Some(batch)) => batch.failed(failure.to_string()),
+                    (None, None) => {}
+                }
+            }
+            Signal::Transaction(told) => {
+                if let Some(batch) = &mut self.batch {
+                    batch.take(told, reports);
+                }
             }
         }
     }
@@ -120,8 +159,9 @@ impl KafkaSink {
             }
             Class::Unauthorized => self.topics.denied(topic, code.to_string(), Instant::now()),
             Class::UnknownTopic => self.topics.forget(topic),
-            Class::Transient => {}
+            Class::Fenced | Class::Transient => {}
         }
+        self.is_fenced |= class(code) == Class::Fenced || self.producer.as_ref().is_some_and(|producer| producer.fenced().is_some());
         DeliveryFailure::Transient(format!("topic {topic}: {code}"))
     }
 
@@ -134,30 +174,7 @@ impl KafkaSink {
         }
     }
 
-    /// librdkafka did not take the record.
-    fn not_taken(&mut self, record: &Record, ticket: Ticket, code: RDKafkaErrorCode) -> Result<(), SendError> {
-        match code {
-            RDKafkaErrorCode::QueueFull if self.in_flight > 0 => return Err(SendError::Full),
-            RDKafkaErrorCode::QueueFull => return Err(SendError::Refused("larger than queue.buffering.max.kbytes".into())),
-            _ => {}
-        }
-        match class(code) {
-            Class::Refused => return Err(SendError::Refused(code.to_string())),
-            Class::UnknownTopic => {
-                self.topics.forget(&record.topic);
-                return Err(SendError::Full);
-            }
-            Class::Unauthorized | Class::Transient => {}
-        }
-        // A producer that cannot go on: the pipeline learns it as of any other failed delivery, and resets.
-        let result = Err(DeliveryFailure::Transient(code.to_string()));
-        self.failed_at_once.push(DeliveryReport { ticket, result });
-        Ok(())
-    }
-}
-
-impl Sink for KafkaSink {
-    fn send(&mut self, record: &Record, ticket: Ticket) -> Result<(), SendError> {
+    fn hand_over(&mut self, record: &Record, ticket: Option<Ticket>) -> Result<(), SendError> {
         let Some(producer) = &self.producer else { return Err(SendError::Full) };
         if self.in_flight + self.failed_at_once.len() >= self.window {
             return Err(SendError::Full);
@@ -171,10 +188,49 @@ impl Sink for KafkaSink {
             Ok(()) => {
                 self.topics.sent(&record.topic);
                 self.in_flight += 1;
+                if let (Some(ticket), Some(batch)) = (ticket, &mut self.batch) {
+                    batch.sent(ticket);
+                }
                 Ok(())
             }
             Err(code) => self.not_taken(record, ticket, code),
         }
+    }
+
+    /// librdkafka did not take the record.
+    fn not_taken(&mut self, record: &Record, ticket: Option<Ticket>, code: RDKafkaErrorCode) -> Result<(), SendError> {
+        match code {
+            RDKafkaErrorCode::QueueFull if self.in_flight > 0 => return Err(SendError::Full),
+            RDKafkaErrorCode::QueueFull => return Err(SendError::Refused("larger than queue.buffering.max.kbytes".into())),
+            _ => {}
+        }
+        match class(code) {
+            Class::Refused => return Err(SendError::Refused(code.to_string())),
+            Class::UnknownTopic => {
+                self.topics.forget(&record.topic);
+                return Err(SendError::Full);
+            }
+            Class::Unauthorized | Class::Fenced | Class::Transient => {}
+        }
+        // A producer that cannot go on: the pipeline learns it as of any other failed delivery, and resets.
+        match (ticket, &mut self.batch) {
+            (Some(ticket), _) => {
+                let result = Err(DeliveryFailure::Transient(code.to_string()));
+                self.failed_at_once.push(DeliveryReport { ticket, result });
+            }
+            (None, Some(batch)) => batch.failed(code.to_string()),
+            (None, None) => {}
+        }
+        Ok(())
+    }
+}
+
+impl Sink for KafkaSink {
+    fn send(&mut self, record: &Record, ticket: Ticket) -> Result<(), SendError> {
+        if self.batch.as_ref().is_some_and(|batch| !batch.is_open()) {
+            return Err(SendError::Full);
+        }
+        self.hand_over(record, Some(ticket))
     }
 
     fn poll(&mut self, wait: Duration, reports: &mut Vec<DeliveryReport>) -> Result<(), SinkError> {
@@ -184,7 +240,14 @@ impl Sink for KafkaSink {
             wait = Duration::ZERO;
             self.take(signal, reports);
         }
-        Ok(())
+        match self.batch.as_ref().map(|batch| (batch, batch.fenced())) {
+            Some((_, Some(why))) => Err(SinkError::Fenced(why.clone())),
+            Some((batch, None)) if self.is_fenced => {
+                let why = self.producer.as_ref().and_then(Producer::fenced).unwrap_or_else(|| "its transactions were ended".into());
+                Err(SinkError::Fenced(format!("{}: {why}", batch.identity.settings.transactional_id)))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn reset(&mut self) -> Result<(), SinkError> {
@@ -193,8 +256,12 @@ impl Sink for KafkaSink {
         self.in_flight = 0;
         self.failed_at_once.clear();
         self.topics.reset();
+        if let Some(batch) = &mut self.batch {
+            batch.reset();
+        }
         let config = self.properties.with("batch.size", &self.batch_size.to_string()).client_config();
-        self.producer = Some(Producer::new(&config, &self.health)?);
+        let identity = self.batch.as_ref().map(|batch| &batch.identity);
+        self.producer = Some(Producer::new(&config, &self.health, identity)?);
         Ok(())
     }
 
@@ -203,6 +270,9 @@ impl Sink for KafkaSink {
             return Err(format!("kafka producer: {reason}"));
         }
         self.health.report()?;
+        if let Some(why) = self.batch.as_ref().and_then(|batch| batch.identity.obstacle()) {
+            return Err(why);
+        }
         self.topics.unauthorized().map_or(Ok(()), Err)
     }
 
@@ -219,5 +289,37 @@ impl Sink for KafkaSink {
 
     fn answered_probe(&self) -> bool {
         self.answers_before_probe.is_some_and(|before| self.health.answers() > before)
+    }
+
+    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
+        match self.batch {
+            Some(_) => Some(self),
+            None => None,
+        }
+    }
+}
+
+impl Transactions for KafkaSink {
+    fn recovered(&mut self) -> Option<Option<Positions>> {
+        self.batch.as_mut().and_then(Batch::recovered)
+    }
+
+    fn instance(&self) -> &str {
+        self.batch.as_ref().map_or("", |batch| &batch.identity.instance)
+    }
+
+    fn commit(&mut self, positions: &Positions) -> Result<(), SendError> {
+        let Some(batch) = self.batch.as_mut().filter(|batch| batch.is_open()) else { return Err(SendError::Full) };
+        let record = batch.record(positions);
+        self.hand_over(&record, None)?;
+        if let Some(batch) = self.batch.as_mut().filter(|batch| batch.is_open()) {
+            batch.ends(positions.seq);
+            self.producer.iter().for_each(Producer::commit);
+        }
+        Ok(())
+    }
+
+    fn outcome(&mut self) -> Option<Result<u64, String>> {
+        self.batch.as_mut().and_then(Batch::outcome)
     }
 }

@@ -2,8 +2,10 @@
 
 use super::config::client_error;
 use super::context::{Context, Sent, Signal};
+use super::failure::{Class, class};
 use super::health::Health;
 use super::topics::Answer;
+use super::transaction::{Identity, Lead};
 use crate::envelope::{Record, Topic};
 use crate::sink::SinkError;
 use rdkafka::ClientConfig;
@@ -40,13 +42,15 @@ pub(super) struct Producer {
     client: Option<Arc<BaseProducer<Context>>>,
     signals: Receiver<Signal>,
     questions: Option<Sender<Question>>,
+    /// Of a producer with transactions.
+    commits: Option<Sender<()>>,
     ended: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Producer {
     /// Makes the producer. It connects by itself.
-    pub(super) fn new(config: &ClientConfig, health: &Arc<Health>) -> Result<Producer, SinkError> {
+    pub(super) fn new(config: &ClientConfig, health: &Arc<Health>, identity: Option<&Arc<Identity>>) -> Result<Producer, SinkError> {
         let (signal, signals) = channel();
         let (question, questions) = channel();
         let context = Context { signals: signal.clone(), health: health.clone() };
@@ -56,9 +60,17 @@ impl Producer {
             client: Some(client.clone()),
             signals,
             questions: Some(question),
+            commits: None,
             ended: Arc::default(),
-            threads: Vec::with_capacity(2),
+            threads: Vec::with_capacity(3),
         };
+        if let Some(identity) = identity {
+            let (commit, commits) = channel();
+            producer.commits = Some(commit);
+            let (client, identity) = (client.clone(), identity.clone());
+            let lead = Lead { client, identity, commits, signals: signal.clone(), ended: producer.ended.clone() };
+            producer.spawn("kafka-transact", move || lead.run())?;
+        }
         let (polled, ended) = (client.clone(), producer.ended.clone());
         producer.spawn("kafka-poll", move || {
             while !ended.load(Ordering::Acquire) {
@@ -107,9 +119,26 @@ impl Producer {
         }
     }
 
+    /// Asks for the end of the transaction; the answer is a [`Signal::Transaction`].
+    pub(super) fn commit(&self) {
+        if let Some(commits) = &self.commits {
+            // If the thread has ended, it has said why.
+            commits.send(()).ok();
+        }
+    }
+
     /// Why the producer has stopped itself, if it has.
     pub(super) fn fatal_error(&self) -> Option<String> {
-        self.client.as_ref().and_then(|client| client.client().fatal_error()).map(|(code, reason)| format!("{code}: {reason}"))
+        self.fatal().map(|(code, reason)| format!("{code}: {reason}"))
+    }
+
+    /// That another producer has its transactional id.
+    pub(super) fn fenced(&self) -> Option<String> {
+        self.fatal().filter(|(code, _)| class(*code) == Class::Fenced).map(|(_, reason)| reason)
+    }
+
+    fn fatal(&self) -> Option<(RDKafkaErrorCode, String)> {
+        self.client.as_ref().and_then(|client| client.client().fatal_error())
     }
 
     /// The next signal, if there is one within `wait`.
@@ -128,6 +157,7 @@ impl Drop for Producer {
         // end must not be the last.
         self.ended.store(true, Ordering::Release);
         self.questions = None;
+        self.commits = None;
         let deadline = Instant::now() + END_TIMEOUT;
         while Instant::now() < deadline && !self.threads.iter().all(JoinHandle::is_finished) {
             thread::sleep(Duration::from_millis(5));
