@@ -33,7 +33,7 @@ pub use decisions::Discarded;
 pub use durable::{DurableStore, Opened};
 pub use ledger::{Covered, Ledger, LedgerError, OpenedLedger};
 pub use memory::{Fault, MemoryStore};
-pub use moves::Moved;
+pub use moves::{META_MOVED, Moved};
 pub use reader::Reader;
 pub use record::{
     Bytes, DamageRecord, Ending, Entries, FileBytes, IndexRecord, LogicalBytes, LossCause, NamePresence, ParkedCount, SegmentKey,

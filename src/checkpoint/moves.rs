@@ -12,6 +12,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// Meta value: the ids of the segments whose positions were moved by hand. What moved them holds against a record of positions elsewhere.
+pub const META_MOVED: &str = "moved_by_hand";
+
 /// What has become of a move.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Moved {
@@ -61,6 +64,7 @@ impl Ledger {
             record.end = None;
             record.skipped.retain(|range| range.to <= to.0);
         })?;
+        self.note_moved(key);
         self.moved(Deed::Rewound, &record, from.position, to.to_string(), reason, now);
         Ok(Moved::From(from.position))
     }
@@ -82,6 +86,7 @@ impl Ledger {
             record.delivered_to = DeliveredTo { position: to, ordinal: 0 };
             record.skipped.push(SkippedRange { from: from.0, to: to.0, at: now });
         })?;
+        self.note_moved(key);
         self.moved(Deed::Skipped, &record, from, to.to_string(), reason, now);
         Ok(Moved::From(from))
     }
@@ -118,6 +123,7 @@ impl Ledger {
             record.bytes.logical = LogicalBytes { sections: lost, lost, ..LogicalBytes::default() };
         })?;
         self.enter(key, SegmentState::Acknowledged, now)?;
+        self.note_moved(key);
         self.moved(Deed::Skipped, &record, from, "its end".into(), reason, now);
         Ok(Moved::From(from))
     }
@@ -155,8 +161,15 @@ impl Ledger {
             // Until it was read, nothing is known of its bytes but how many they are.
             record.bytes = Bytes { file: FileBytes { length: record.bytes.file.length, ..FileBytes::default() }, ..Bytes::default() };
         })?;
+        self.note_moved(key);
         self.moved(Deed::Rewound, &record, delivered, back.to_string(), reason, now);
         Ok(Moved::From(back))
+    }
+
+    fn note_moved(&mut self, key: SegmentKey) {
+        let mut moved = self.meta(META_MOVED).and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+        moved.push(key.id.0.into());
+        self.set_meta(META_MOVED, moved.into());
     }
 
     fn moved(&mut self, what: Deed, record: &SegmentRecord, from: LogicalPosition, to: String, reason: &str, now: UnixMillis) {

@@ -58,7 +58,7 @@ fn replay(args: &ReplayArgs, config: &Config, file: Option<Reading>) -> anyhow::
         (None, Some(identity)) => identity,
         (None, None) => ("local".to_owned(), String::new()),
     };
-    let sink = sinks::open(config, None)?;
+    let sink = sinks::open_plain(config, None)?;
     let mut shipper = sinks::shipper(config, sink, &node, &cluster, Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))))?;
     let mut tables = Tables::new(Exchange::new(None), false, config.schema.wait).with_history(history, true);
     let names: Option<Vec<_>> = archives.iter().map(|archive| archive.name).collect();

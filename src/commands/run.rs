@@ -92,6 +92,9 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
         };
     }
     let fatal = error.downcast_ref::<Fatal>();
+    if let Some(Fatal::Positions(_)) = fatal {
+        return Exit::Promise;
+    }
     let sink = fatal.and_then(|fatal| if let Fatal::Sink(sink) = fatal { Some(sink) } else { None });
     if let Some(SinkError::Locked(_) | SinkError::Fenced(_)) = sink.or(error.downcast_ref()) {
         return Exit::Held;
@@ -267,7 +270,7 @@ impl Agent {
         let Some(identity) = Identity::decide(&self.config, live, Identity::stored(self.pipeline.ledger()))? else { return Ok(()) };
         identity.store(self.pipeline.ledger_mut());
         let Identity { node, cluster } = identity;
-        let sink = sinks::open(&self.config, self.pipeline.ledger().meta(META_SINK))?;
+        let sink = sinks::open(&self.config, &node, self.pipeline.ledger().meta(META_SINK))?;
         let shipper = sinks::shipper(&self.config, sink, &node, &cluster, self.metrics.clone())?;
         self.node.set(&node);
         self.pipeline.begin(shipper)?;
@@ -394,5 +397,6 @@ fn settings(config: &Config, node: &NodeSettings) -> Settings {
         accounts: config.topics.audit.is_some(),
         // A file that is silent means the default; without the file nothing is known.
         node_removes: node.cdc_enabled.map(|_| node.cdc_block_writes == Some(false)),
+        commit_interval: config.sink.commit_interval,
     }
 }

@@ -1,16 +1,37 @@
 //! From the configuration to a sink and what is put before it.
 
-use ringtail::config::{self, Config, SinkTo};
+use ringtail::config::{self, Config, Delivery, SinkTo};
 use ringtail::envelope::{Envelope, EnvelopeSettings, PartitionBy, TopicTemplate};
 use ringtail::pipeline::Shipper;
 use ringtail::progress::{Limits, Window};
+use ringtail::sink::kafka::TransactionSettings;
 use ringtail::sink::{FileSink, KafkaSink, Sink, SinkError, StdoutSink};
 use ringtail::telemetry::Metrics;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Opens the configured sink. `state` is what it asked to be remembered.
-pub fn open(config: &Config, state: Option<&serde_json::Value>) -> Result<Box<dyn Sink>, SinkError> {
+/// Opens the configured sink for the agent of a node. `state` is what it asked to be remembered.
+pub fn open(config: &Config, node: &str, state: Option<&serde_json::Value>) -> Result<Box<dyn Sink>, SinkError> {
+    match (&config.sink.to, config.sink.delivery) {
+        (SinkTo::Kafka(properties), Delivery::ExactlyOnce) => {
+            let settings = transactions(config, node);
+            Ok(Box::new(KafkaSink::transactional(&kafka_properties(properties), window(config), settings)?))
+        }
+        _ => open_plain(config, state),
+    }
+}
+
+/// Who a node is in transactions: the same over all its processes, and nobody else.
+pub fn transactions(config: &Config, node: &str) -> TransactionSettings {
+    TransactionSettings {
+        transactional_id: format!("ringtail-{}-{node}", config.topics.prefix),
+        positions: config.topics.positions.as_str().into(),
+        node: node.to_owned(),
+    }
+}
+
+/// Opens the configured sink without transactions, also where the agent has them: its positions are not moved.
+pub fn open_plain(config: &Config, state: Option<&serde_json::Value>) -> Result<Box<dyn Sink>, SinkError> {
     Ok(match &config.sink.to {
         SinkTo::Stdout => Box::new(StdoutSink::stdout()),
         SinkTo::File(path) => Box::new(FileSink::open(path, state)?),

@@ -38,7 +38,6 @@ fn only_default(raw: &Raw) -> Result<(), ConfigError> {
     raw.choice("source.from", &[("oldest", ())])?;
     raw.choice("events.envelope", &[("debezium", ())])?;
     raw.choice("events.serializer", &[("json", ())])?;
-    raw.choice("sink.delivery", &[("at_least_once", ())])?;
     for key in ["events.strict", "events.schemas", "events.tombstones"] {
         raw.flag(key)?;
     }
@@ -167,15 +166,19 @@ fn topics(raw: &Raw, sink: &SinkTo) -> Result<Topics, ConfigError> {
         allow_compaction: raw.flag("topics.allow_compaction")?,
         schema: own_topic(raw, "topics.schema", prefix)?,
         audit: own_topic(raw, "topics.audit", prefix)?,
+        positions: topic_name("topics.positions", raw.text("topics.positions")?, prefix)?,
     })
 }
 
-/// The name of a topic that is no table's.
+/// The name of a topic that is no table's, where there need not be one.
 fn own_topic(raw: &Raw, key: &str, prefix: &str) -> Result<Option<String>, ConfigError> {
-    let Some(text) = raw.optional_text(key)? else { return Ok(None) };
+    raw.optional_text(key)?.map(|text| topic_name(key, text, prefix)).transpose()
+}
+
+fn topic_name(key: &str, text: &str, prefix: &str) -> Result<String, ConfigError> {
     let name = text.replace("{prefix}", prefix);
     if !name.is_empty() && name.len() <= 249 && name.chars().all(is_name_letter) {
-        return Ok(Some(name));
+        return Ok(name);
     }
     Err(ConfigError::at(key, format!("is {text:?}; expected {{prefix}} and at most 249 letters, digits, '.', '_', '-'")))
 }
@@ -205,7 +208,15 @@ fn sink(raw: &Raw) -> Result<Sink, ConfigError> {
         several => return Err(ConfigError::at("sink", format!("names {}; expected exactly one", several.join(" and ")))),
     };
     let window = usize::try_from(window).map_err(|_| ConfigError::at("sink.window", "is too large for this machine"))?;
-    Ok(Sink { to, breaker: breaker(raw)?, window })
+    let deliveries = [("at_least_once", Delivery::AtLeastOnce), ("exactly_once", Delivery::ExactlyOnce)];
+    let delivery = raw.choice("sink.delivery", &deliveries)?;
+    if delivery == Delivery::ExactlyOnce && !matches!(to, SinkTo::Kafka(_)) {
+        return Err(ConfigError::at(
+            "sink.delivery",
+            "is \"exactly_once\", which needs Kafka's transactions; a file and standard output have none (set sink.kafka)",
+        ));
+    }
+    Ok(Sink { to, breaker: breaker(raw)?, window, delivery, commit_interval: raw.duration("sink.commit_interval", "10ms", "2s")? })
 }
 
 fn breaker(raw: &Raw) -> Result<Breaker, ConfigError> {

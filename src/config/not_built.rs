@@ -33,9 +33,7 @@ pub(super) const NOT_BUILT: &[(&str, Refused)] = &[
     ("events.registry.url", OtherThanDefault),
     ("outbox.tables", OtherThanDefault),
     ("topics.create", OtherThanDefault),
-    ("topics.positions", OtherThanDefault),
     ("topics.dead_letter", OtherThanDefault),
-    ("sink.delivery", Words(&["exactly_once"])),
 ];
 
 /// Refuses the first such value.

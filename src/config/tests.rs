@@ -58,7 +58,10 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ("schema.wait", "0s", |c| c.schema.wait = Duration::ZERO),
     ("tables.include", "[\"shop.*\"]", |c| c.tables.include = vec![TablePattern::parse("shop.*").unwrap()]),
     ("tables.exclude", "[\"shop.tmp\"]", |c| c.tables.exclude = vec![TablePattern::parse("shop.tmp").unwrap()]),
-    ("topics.prefix", "shop", |c| (c.topics.prefix, c.topics.schema) = ("shop".into(), Some("shop.schema".into()))),
+    ("topics.prefix", "shop", |c| {
+        (c.topics.prefix, c.topics.schema) = ("shop".into(), Some("shop.schema".into()));
+        c.topics.positions = "shop.ringtail.positions".into();
+    }),
     ("topics.name", "\"{keyspace}-{table}\"", |c| c.topics.name = "{keyspace}-{table}".into()),
     ("source.on_damage", "halt", |c| c.source.on_damage = OnDamage::Halt),
     ("source.encryption", "{ keystore: k, type: pkcs12, store_password: s }", |c| {
@@ -73,6 +76,8 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ("sink.file", "{ path: events.jsonl }", |c| c.sink.to = SinkTo::File("events.jsonl".into())),
     ("sink.stdout", "{}", |_| ()),
     ("sink.window", "1", |c| c.sink.window = 1),
+    ("sink.commit_interval", "2s", |c| c.sink.commit_interval = Duration::from_secs(2)),
+    ("topics.positions", "positions", |c| c.topics.positions = "positions".into()),
     ("sink.breaker.errors", "10%", |c| c.sink.breaker.errors = 10),
     ("sink.breaker.of", "100", |c| c.sink.breaker.of = 100),
     ("sink.breaker.timeout", "1s", |c| c.sink.breaker.timeout = Duration::from_secs(1)),
@@ -104,9 +109,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("events.registry.url", "\"http://registry:8081\""),
     ("outbox.tables", "{ shop.outbox: {} }"),
     ("topics.create", "{ partitions: 3 }"),
-    ("topics.positions", "positions"),
     ("topics.dead_letter", "dead"),
-    ("sink.delivery", "exactly_once"),
 ];
 
 #[test]
@@ -153,8 +156,15 @@ fn the_defaults_are_the_documented_ones() {
             allow_compaction: false,
             schema: Some("ringtail.schema".into()),
             audit: None,
+            positions: "ringtail.ringtail.positions".into(),
         },
-        sink: Sink { to: SinkTo::Stdout, breaker: Breaker::default(), window: 10_000 },
+        sink: Sink {
+            to: SinkTo::Stdout,
+            breaker: Breaker::default(),
+            window: 10_000,
+            delivery: Delivery::AtLeastOnce,
+            commit_interval: Duration::from_millis(100),
+        },
         http: Http { listen: "127.0.0.1:9640".parse().unwrap() },
         log: Log { format: LogFormat::Auto, level: tracing::Level::INFO },
     };
@@ -193,7 +203,7 @@ fn every_key_of_the_annotated_file_is_in_one_of_the_two_tables() {
     for key in known.iter().filter(|key| !known.iter().any(|other| other.starts_with(&format!("{key}.")))) {
         let accepted = ACCEPTED.iter().any(|(row, ..)| key == row || key.starts_with(&format!("{row}.")));
         let refused = REFUSED.iter().any(|(row, _)| key == row || key.starts_with(&format!("{row}.")));
-        assert!(accepted || refused || key == "sink.kafka", "{key} has no test");
+        assert!(accepted || refused || key == "sink.kafka" || key == "sink.delivery", "{key} has no test");
     }
     for (key, _) in NOT_BUILT {
         assert!(known.iter().any(|known| known == key), "{key} is not a key");
@@ -252,6 +262,17 @@ fn in_file_order(text: &str, tree: &serde_json::Value, each: &mut dyn FnMut(&str
 }
 
 #[test]
+fn exactly_once_is_of_kafka_only() {
+    let kafka = "sink: { kafka: { bootstrap.servers: k }, delivery: exactly_once }\ntopics: { prefix: p }";
+    assert_eq!(parsed(kafka).unwrap().sink.delivery, Delivery::ExactlyOnce);
+
+    for other in ["sink: { delivery: exactly_once }", "sink: { file: { path: x }, delivery: exactly_once }"] {
+        let message = problem(other);
+        assert!(message.starts_with("config: sink.delivery is \"exactly_once\", which needs Kafka's transactions"), "{message}");
+    }
+}
+
+#[test]
 fn an_unknown_key_is_named_in_full_with_the_nearest_one() {
     for (text, expected) in [
         ("sorce: { cdc_raw: /x }", "config: sorce is not a setting; the nearest is source"),
@@ -293,6 +314,9 @@ fn a_value_of_the_wrong_form_is_named_with_the_form_that_is_right() {
         ("topics: { name: \"{prefix}.{tabel}\" }", "topics.name is \"{prefix}.{tabel}\"; expected {prefix}"),
         ("topics: { schema: \"{table}\" }", "topics.schema is \"{table}\"; expected {prefix}"),
         ("topics: { audit: \"{table}\" }", "topics.audit is \"{table}\"; expected {prefix}"),
+        ("topics: { positions: \"{table}\" }", "topics.positions is \"{table}\"; expected {prefix}"),
+        ("sink: { delivery: twice }", "sink.delivery is \"twice\"; expected at_least_once or exactly_once"),
+        ("sink: { commit_interval: 5s }", "sink.commit_interval is \"5s\"; expected 10ms to 2s"),
         ("topics: { prefix: a/b }", "topics.prefix is \"a/b\"; expected letters"),
         ("topics: { prefix: 7 }", "topics.prefix is not text; put it in quotes"),
         ("node: { id: a/b }", "node.id is \"a/b\"; expected at most 128 letters"),

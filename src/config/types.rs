@@ -199,6 +199,8 @@ pub struct Topics {
     pub schema: Option<String>,
     /// The topic for the accounts of ended segments, if they go anywhere.
     pub audit: Option<String>,
+    /// The topic for positions under [`Delivery::ExactlyOnce`].
+    pub positions: String,
 }
 
 /// `topics.partition_by`.
@@ -219,6 +221,19 @@ pub struct Sink {
     pub breaker: Breaker,
     /// Most events sent and not yet covered by a saved checkpoint.
     pub window: usize,
+    /// How often an event can become visible.
+    pub delivery: Delivery,
+    /// How long a transaction takes events.
+    pub commit_interval: Duration,
+}
+
+/// `sink.delivery`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// What was in flight at a crash is sent again, under the same ids.
+    AtLeastOnce,
+    /// Events and positions are in one Kafka transaction.
+    ExactlyOnce,
 }
 
 /// `sink.breaker`.

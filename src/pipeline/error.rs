@@ -20,6 +20,9 @@ pub enum Fatal {
     /// The sink cannot go on.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// What was committed and what the ledger says cannot both be true.
+    #[error("{0}")]
+    Positions(String),
     /// A file cannot be read or written.
     #[error("cannot {action} {}", path.display())]
     Io {

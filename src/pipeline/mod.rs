@@ -24,7 +24,8 @@
 //! | a segment that cannot be read | keep the whole file, go on with the next | – |
 //! | either of the two, under `on_damage: halt` | read nothing more, unready; linking goes on | nothing |
 //! | nobody takes what is sent | the circuit breaker opens: reading pauses, unready; linking goes on | nothing |
-//! | a failed delivery | forget what is in flight, read again from the durable checkpoint | nothing |
+//! | a failed delivery, a batch of which it is not known whether it was committed | forget what is in flight, read again from the durable checkpoint | nothing |
+//! | positions that were committed and are gone | end, naming both sides | nothing |
 //! | a topic that is missing, or not allowed | wait, unready | nothing |
 //! | the disk of the state folder is full | wait, unready | nothing |
 //! | the ledger cannot be saved, the folder cannot be listed | end, naming it | nothing |
@@ -33,6 +34,7 @@ mod account;
 mod acknowledge;
 mod again;
 mod asked;
+mod batch;
 mod breaker;
 mod clock;
 mod entry;
@@ -46,6 +48,7 @@ mod look;
 pub mod park;
 mod rates;
 mod read;
+mod reconcile;
 mod replay;
 mod report;
 mod retry;
@@ -69,6 +72,7 @@ use crate::keystore::Keystore;
 use crate::progress::DeliveredTo;
 use crate::telemetry::{Metrics, SharedStatus};
 use account::Accounts;
+use batch::Batch;
 use breaker::{Breaker, Seen};
 use entry::Pending;
 use gaps::Watching;
@@ -114,6 +118,8 @@ pub struct Settings {
     pub accounts: bool,
     /// Whether the node removes the oldest segments when CDC has no space left (`cdc_block_writes: false`), where that is known.
     pub node_removes: Option<bool>,
+    /// How long a batch takes events, where the sink has batches (`sink.commit_interval`).
+    pub commit_interval: Duration,
 }
 
 /// What the loop works with.
@@ -147,6 +153,7 @@ pub struct Pipeline {
     keyring: Keyring,
     shipper: Option<Shipper>,
     breaker: Breaker,
+    batch: Batch,
     parked: Parked,
     retries: Retries,
     accounts: Accounts,
@@ -243,6 +250,7 @@ impl Pipeline {
             keyring: Keyring::new(parts.keystore),
             shipper: None,
             breaker: Breaker::new(settings.breaker),
+            batch: Batch::new(settings.commit_interval),
             parked,
             requests: parts.requests.clone(),
             retries: Retries::new(parts.requests),
@@ -301,6 +309,7 @@ impl Pipeline {
         }
         // Before anything is sent: a file sink that does not know its file again cannot tell what a crash tore from what was there.
         note_sink(&mut self.ledger, &shipper);
+        self.batch.begin(&mut shipper);
         self.shipper = Some(shipper);
         Ok(self.ledger.save()?)
     }
@@ -344,6 +353,7 @@ impl Pipeline {
         if self.read_all {
             self.tables.read_all(self.schedule.now, self.settle_after);
         }
+        self.end_batch(false)?;
         self.arrivals(self.wait_after(pass))?;
         self.save_if_due()?;
         self.finish()?;
@@ -364,6 +374,7 @@ impl Pipeline {
         let until = self.schedule.clock.now() + STOP_WAIT;
         while self.shipper.as_ref().is_some_and(|shipper| shipper.window.unarrived() > 0) && self.schedule.clock.now() < until {
             self.schedule.tick();
+            self.end_batch(true)?;
             self.arrivals(Duration::from_millis(20))?;
         }
         self.save()?;
@@ -430,9 +441,10 @@ impl Pipeline {
             tracing::info!(attempts = self.schedule.rewinds, "delivering again");
             self.schedule.rewinds = 0;
         }
-        match arrivals.failed {
+        let failed = self.attend_batch()?;
+        match arrivals.failed.map(|failure| failure.to_string()).or(failed) {
             None => Ok(()),
-            Some(failure) => self.rewind(&failure.to_string()),
+            Some(failure) => self.rewind(&failure),
         }
     }
 
@@ -451,6 +463,7 @@ impl Pipeline {
         self.reporting.failure = reason.to_owned();
         if let Some(shipper) = &mut self.shipper {
             shipper.rewind()?;
+            self.batch.begin(shipper);
         }
         self.forget_retries();
         self.accounts.begin_again();

@@ -113,6 +113,10 @@ impl Pipeline {
             self.obstacle = Some(why);
             return true;
         }
+        if let Some(why) = self.batch.holds() {
+            self.obstacle = Some(why.into());
+            return true;
+        }
         if self.keyring.is_waiting(self.schedule.now) {
             return true;
         }

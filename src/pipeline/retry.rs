@@ -19,6 +19,7 @@ use crate::checkpoint::SegmentState;
 use crate::position::{CommitLogPosition, LogicalPosition, SegmentId};
 use crate::progress::Ticket;
 use crate::schema::TableId;
+use crate::sink::RetriedPosition;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -109,6 +110,20 @@ impl Retries {
     /// Whether no parked entry is in anybody's hands.
     pub fn is_idle(&self) -> bool {
         self.pass.is_none() && self.sent.is_empty()
+    }
+
+    /// What is in the sink's hands, as a record of positions lists it.
+    pub fn handed_over(&self) -> Vec<RetriedPosition> {
+        let listed = |sent: &HandedOver| RetriedPosition {
+            segment: sent.place.at.segment.0,
+            position: sent.place.at.position.0,
+            ordinal: sent.place.ordinal,
+            update: match &sent.then {
+                Then::Go(_) => None,
+                Then::Note(note) => Some(note.first_update),
+            },
+        };
+        self.sent.iter().map(listed).collect()
     }
 
     /// Everything that waits is to be tried again.
@@ -287,7 +302,7 @@ impl Pipeline {
         }
     }
 
-    fn rewrite(&mut self, place: Place, note: &Note) -> Result<(), Fatal> {
+    pub(super) fn rewrite(&mut self, place: Place, note: &Note) -> Result<(), Fatal> {
         let path = self.parked.dir().to_owned();
         self.parked.rewrite(place, note).map_err(|source| Fatal::Io { action: "write into", path, source })
     }
@@ -314,11 +329,16 @@ impl Pipeline {
                 Then::Note(note) => self.rewrite(arrived.place, &note)?,
             }
         }
+        self.let_these_go(&gone)
+    }
+
+    /// These were delivered, or gave nothing: their files go.
+    pub(super) fn let_these_go(&mut self, gone: &[(Place, Fate)]) -> Result<(), Fatal> {
         if !gone.is_empty() {
-            let moved = let_go(&mut self.ledger, &mut self.parked, &gone)?;
+            let moved = let_go(&mut self.ledger, &mut self.parked, gone)?;
             self.count_moved(&moved);
             for (place, _) in gone {
-                self.retries.note(place, Outcome::Delivered);
+                self.retries.note(*place, Outcome::Delivered);
             }
         }
         Ok(())

@@ -113,6 +113,10 @@ pub struct Shipper {
     parked: HashSet<EventKey>,
     arrived: u64,
     reports: Vec<DeliveryReport>,
+    /// Whether what is sent counts in batches, and the events of an entry are never in two.
+    in_batches: bool,
+    /// Whether some events of an entry are in the sink's hands and others are not.
+    within_entry: bool,
 }
 
 struct InFlight {
@@ -136,7 +140,8 @@ impl InFlight {
 
 impl Shipper {
     /// Ships into `sink`.
-    pub fn new(sink: Box<dyn Sink>, window: Window, envelope: Envelope, filter: TableFilter, metrics: Arc<Metrics>) -> Self {
+    pub fn new(mut sink: Box<dyn Sink>, window: Window, envelope: Envelope, filter: TableFilter, metrics: Arc<Metrics>) -> Self {
+        let in_batches = sink.transactions().is_some();
         Shipper {
             sink,
             window,
@@ -148,7 +153,14 @@ impl Shipper {
             parked: HashSet::new(),
             arrived: 0,
             reports: Vec::new(),
+            in_batches,
+            within_entry: false,
         }
+    }
+
+    /// Whether some events of an entry are in the sink's hands and others are not.
+    pub fn is_within_entry(&self) -> bool {
+        self.within_entry
     }
 
     /// Hands over the events of an entry from the first to be sent on.
@@ -156,10 +168,12 @@ impl Shipper {
     /// # Errors
     /// [`ProjectError`]: the mutation cannot be taken apart into events.
     pub fn ship(&mut self, sending: Sending<'_>, cargo: &Cargo<'_>) -> Result<Shipped, ProjectError> {
-        match cargo {
-            Cargo::Mutation(mutation) => self.mutation(sending, mutation),
-            Cargo::Changes(changes) => Ok(self.changes(sending, changes)),
-        }
+        let shipped = match cargo {
+            Cargo::Mutation(mutation) => self.mutation(sending, mutation)?,
+            Cargo::Changes(changes) => self.changes(sending, changes),
+        };
+        self.within_entry &= !matches!(shipped, Shipped::Done { .. });
+        Ok(shipped)
     }
 
     /// Whether changes of the schema are published.
@@ -275,7 +289,9 @@ impl Shipper {
         let bytes = record_bytes(&record);
         flight.bytes = bytes;
         let blocked = |why| Some(Shipped::Blocked { ordinal, why });
-        if !self.window.has_room(bytes) {
+        // A batch takes the rest of an entry whatever the window says: it ends only behind it.
+        let is_rest = self.in_batches && self.within_entry;
+        if !is_rest && !self.window.has_room(bytes) {
             return blocked(Blocked::Full);
         }
         let ticket = self.window.next_ticket();
@@ -291,6 +307,7 @@ impl Shipper {
             Some(_) => self.window.issue_aside(bytes),
         };
         self.in_flight.insert(ticket, flight);
+        self.within_entry = true;
         None
     }
 
@@ -383,6 +400,7 @@ impl Shipper {
     /// What ends the process.
     pub fn rewind(&mut self) -> Result<(), SinkError> {
         self.in_flight.clear();
+        self.within_entry = false;
         self.window.reset();
         self.sink.reset()
     }

@@ -192,6 +192,7 @@ impl Rig {
             spool: self.setup.spool,
             accounts: self.setup.accounts,
             node_removes: self.setup.node_removes,
+            commit_interval: Duration::from_millis(100),
         };
         self.pipeline = Some(Pipeline::new(settings, parts).expect("a readable spool"));
     }

@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 const CALL: Duration = Duration::from_millis(500);
 /// Between two attempts to begin.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// Between a failure and the next producer.
+const PAUSE: Duration = Duration::from_millis(300);
 /// Between two looks at whether everything of a batch has arrived.
 const LOOK_AGAIN: Duration = Duration::from_micros(500);
 /// How long a commit may take until its result counts as unknown.
@@ -83,8 +85,16 @@ pub(super) struct Lead {
 impl Lead {
     /// Until the producer ends, or something fails.
     pub(super) fn run(self) {
-        if let Err(told) = self.lead() {
-            self.tell(told);
+        match self.lead() {
+            Ok(()) => {}
+            Err(told) => {
+                // The next producer is made at once, and would fail as fast.
+                let until = Instant::now() + PAUSE;
+                while matches!(told, Told::Failed(_)) && Instant::now() < until && self.go_on().is_ok() {
+                    thread::sleep(LOOK_AGAIN);
+                }
+                self.tell(told);
+            }
         }
     }
 
