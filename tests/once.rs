@@ -1,7 +1,14 @@
 //! Exactly once, against a real broker.
+//!
+//! `cargo test --test once -- --ignored --nocapture --test-threads 1`. `RINGTAIL_ONCE_KILLS` (20), `RINGTAIL_SEED` and
+//! `RINGTAIL_ONCE_PORT` (19840, and the one after it) change the run; logs stay in `target/lab/run/once-*`.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[path = "once/kills.rs"]
+mod kills;
+#[path = "once/scene.rs"]
+mod scene;
 #[path = "once/sink.rs"]
 mod sink;
 mod support;
@@ -19,4 +26,10 @@ fn transactions_of_the_sink_hold_on_a_real_broker() {
     let kafka = Kafka::start(KAFKA, &folder.join("kafka"), port, &[]);
 
     sink::all(&kafka.bootstrap());
+}
+
+#[test]
+#[ignore = "starts a Kafka broker, and takes a second for each kill"]
+fn each_event_is_seen_once_across_kills() {
+    kills::each_event_is_seen_once();
 }

@@ -221,7 +221,9 @@ mod tests {
         ] {
             let record = record.map(|seq| Positions::new(seq, "a"));
             match (judge(record.as_ref(), saved), expected) {
-                (Verdict::Refuse(why), Verdict::Refuse(_)) => assert!(why.contains("batch 5") && why.contains("checkpoint"), "{what}: {why}"),
+                (Verdict::Refuse(why), Verdict::Refuse(_)) => {
+                    assert!(why.contains("batch 5") && why.contains("checkpoint"), "{what}: {why}")
+                }
                 (found, expected) => assert_eq!(found, expected, "{what}"),
             }
         }

@@ -218,10 +218,7 @@ mod tests {
         positions.park((0..1000).map(|n| parked(n / 500, 10 + n as u32, if n < 250 { "queued" } else { "unknown_table" })));
 
         let ranges: Vec<_> = positions.parked.iter().map(|one| (one.segment, one.position, one.to, one.reason.as_str())).collect();
-        assert_eq!(
-            ranges,
-            [(0, 10, Some(259), "queued"), (0, 260, Some(509), "unknown_table"), (1, 510, Some(1009), "unknown_table")]
-        );
+        assert_eq!(ranges, [(0, 10, Some(259), "queued"), (0, 260, Some(509), "unknown_table"), (1, 510, Some(1009), "unknown_table")]);
     }
 
     #[test]

@@ -34,8 +34,7 @@ enum Stage {
 
 impl Batch {
     pub(super) fn new(settings: TransactionSettings, properties: super::config::Properties) -> Batch {
-        let identity =
-            Identity { settings, properties, instance: instance(), claimed: AtomicBool::new(false), obstacle: Mutex::new(None) };
+        let identity = Identity { settings, properties, instance: instance(), claimed: AtomicBool::new(false), obstacle: Mutex::new(None) };
         let identity = Arc::new(identity);
         Batch { identity, stage: Stage::Closed, recovered: None, outcome: None, tickets: Vec::new(), fenced: None }
     }

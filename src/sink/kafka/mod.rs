@@ -86,7 +86,11 @@ impl KafkaSink {
     ///
     /// # Errors
     /// As [`KafkaSink::new`].
-    pub fn transactional(properties: &BTreeMap<String, String>, window: u32, settings: TransactionSettings) -> Result<KafkaSink, SinkError> {
+    pub fn transactional(
+        properties: &BTreeMap<String, String>,
+        window: u32,
+        settings: TransactionSettings,
+    ) -> Result<KafkaSink, SinkError> {
         let properties = Properties::new(properties, window)?.transactional(&settings.transactional_id);
         let batch = Batch::new(settings, properties.clone());
         KafkaSink::begin(properties, window, Some(batch))
