@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 /// Positions that moved without an event are committed this often: what is lost with the state folder is then read again, and gives
 /// nothing.
 const REFRESH: Duration = Duration::from_secs(10);
+/// A record is committed this often whatever has happened: an agent that has nothing to send hears that it was replaced, and the brokers do
+/// not forget its transactional id.
+const HEARTBEAT: Duration = Duration::from_secs(60);
 /// How long an entry that is sent in part may keep a batch open. Less than a transaction may last.
 const STUCK: Duration = Duration::from_secs(25);
 /// How many segments that were left in `cdc_raw` a record lists at most, the newest.
@@ -46,6 +49,8 @@ pub(super) struct Batch {
     committed_at: Option<Instant>,
     /// Segments at their end that were left in `cdc_raw`, and how many there were when this was last looked up.
     kept: (u64, BTreeMap<SegmentKey, SegmentPosition>),
+    /// After the ledger was lost: segments that were delivered in part and have not been seen since.
+    pub(super) unseen: BTreeMap<SegmentKey, DeliveredTo>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +70,8 @@ enum Stage {
 impl Batch {
     pub(super) fn new(interval: Duration) -> Batch {
         let kept = (0, BTreeMap::new());
-        Batch { stage: Stage::Off, interval, seq: 0, since: None, committed: Vec::new(), committed_at: None, kept }
+        let unseen = BTreeMap::new();
+        Batch { stage: Stage::Off, interval, seq: 0, since: None, committed: Vec::new(), committed_at: None, kept, unseen }
     }
 
     /// A new producer begins.
@@ -129,8 +135,9 @@ impl Pipeline {
         let Some(shipper) = &self.shipper else { return Ok(()) };
         let at = self.schedule.now;
         if shipper.window.unarrived() == 0 {
-            let is_due = self.batch.committed_at.is_none_or(|last| at.saturating_duration_since(last) >= REFRESH);
-            return if is_due && self.positions() != self.batch.committed { self.commit() } else { Ok(()) };
+            let age = self.batch.committed_at.map_or(HEARTBEAT, |last| at.saturating_duration_since(last));
+            let is_due = age >= HEARTBEAT || (age >= REFRESH && self.positions() != self.batch.committed);
+            return if is_due { self.commit() } else { Ok(()) };
         }
         let age = at.saturating_duration_since(*self.batch.since.get_or_insert(at));
         if shipper.is_within_entry() {

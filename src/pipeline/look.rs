@@ -139,6 +139,9 @@ impl Pipeline {
                 let mut record = SegmentRecord::new(found.name.log(), found.name.version, found.file.inode, self.schedule.unix);
                 // What is lost if it vanishes before its end was seen.
                 record.bytes.file.length = found.length;
+                if let Some(to) = self.batch.unseen.remove(&found.key) {
+                    record.delivered_to = to;
+                }
                 self.ledger.insert(found.key, record)?;
                 tracing::info!(segment = found.name.log(), bytes = found.length, "segment seen");
             }

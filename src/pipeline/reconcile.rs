@@ -152,8 +152,11 @@ impl Pipeline {
             }
             match self.ledger.get(key) {
                 Some(_) => self.advance_to(key, listed)?,
-                None if listed.end.is_some_and(|end| listed.delivered_to.position.0 >= end) => {}
+                None if listed.end.is_some_and(|end| listed.delivered_to.position.0 >= end) => {
+                    self.batch.unseen.insert(key, listed.delivered_to);
+                }
                 None => {
+                    self.batch.unseen.insert(key, listed.delivered_to);
                     let to = listed.delivered_to.position;
                     let text = format!(
                         "segment {} was delivered up to {to}, and it is in neither cdc_raw nor the spool: what it held behind that is lost",

@@ -166,7 +166,9 @@ pub fn assert_each_once(expected: &Expected, consumer: Consumer) -> Vec<Seen> {
     let verdict = compare(&expected.events, &arrived);
     let first: Vec<&str> = verdict.problems.iter().take(20).map(String::as_str).collect();
     assert!(verdict.problems.is_empty(), "{} problems:\n{}", verdict.problems.len(), first.join("\n"));
-    assert_eq!(verdict.repeats, 0, "events arrived again");
+    let mut once = BTreeSet::new();
+    let again: Vec<&str> = arrived.iter().map(|event| event.id.as_str()).filter(|id| !once.insert(*id)).collect();
+    assert_eq!(verdict.repeats, 0, "arrived again, from {:?} to {:?}", again.first(), again.last());
     let mut partitions: BTreeMap<(&str, &[u8]), i32> = BTreeMap::new();
     for (event, seen) in arrived.iter().zip(&seen) {
         let known = *partitions.entry((&event.topic, &event.partition)).or_insert(seen.partition);
