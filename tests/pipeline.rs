@@ -45,6 +45,21 @@ fn setting(name: &str) -> Option<u64> {
 
 #[test]
 fn i8_every_seed_ends_with_everything_where_it_belongs() {
+    let tally = every_seed("i8_every_seed", false);
+    if let Some(tally) = tally {
+        tally.assert_complete();
+    }
+}
+
+#[test]
+fn no_seed_shows_an_event_twice_under_exactly_once() {
+    if let Some(tally) = every_seed("no_seed", true) {
+        println!("{tally:?}");
+    }
+}
+
+/// Runs the seeds; the tally, if there were many.
+fn every_seed(test: &str, exactly_once: bool) -> Option<model::Tally> {
     let recorded = Recorded::all();
     let pool: Vec<Vec<Vec<u8>>> = recorded.segments.iter().map(|recording| segment::entries(&recording.bytes)).collect();
     let seeds = match setting("RINGTAIL_SEED") {
@@ -55,13 +70,11 @@ fn i8_every_seed_ends_with_everything_where_it_belongs() {
     let many = seeds.end - seeds.start >= 100;
     let (mut failed, mut tally) = (Vec::new(), model::Tally::default());
     for seed in seeds {
-        if catch_unwind(AssertUnwindSafe(|| model::run(seed, &recorded, &pool, &mut tally))).is_err() {
-            println!("failed: RINGTAIL_SEED={seed} cargo test --test pipeline i8_every_seed");
+        if catch_unwind(AssertUnwindSafe(|| model::run(seed, &recorded, &pool, exactly_once, &mut tally))).is_err() {
+            println!("failed: RINGTAIL_SEED={seed} cargo test --test pipeline {test}");
             failed.push(seed);
         }
     }
     assert!(failed.is_empty(), "failed seeds: {failed:?}");
-    if many {
-        tally.assert_complete();
-    }
+    many.then_some(tally)
 }

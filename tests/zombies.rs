@@ -6,6 +6,7 @@
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[allow(dead_code)]
 #[path = "once/scene.rs"]
 mod scene;
 mod support;

@@ -150,7 +150,7 @@ impl Pipeline {
     fn commit(&mut self) -> Result<(), Fatal> {
         let segments = self.positions();
         let Some(transactions) = self.shipper.as_mut().and_then(|shipper| shipper.sink_mut().transactions()) else { return Ok(()) };
-        let mut positions = Positions::new(self.batch.seq + 1, transactions.instance());
+        let mut positions = Positions::new(self.batch.seq + 1, &transactions.instance());
         positions.segments.clone_from(&segments);
         let reason = |place| self.parked.get(place).map_or_else(String::new, |item| item.reason.to_string());
         positions.park(self.parked.places().map(|place| ParkedPosition {

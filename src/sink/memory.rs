@@ -6,7 +6,8 @@
 //! lane the first of them.
 
 use super::faults::{Choices, Fault, Faults};
-use super::{DeliveryFailure, DeliveryReport, SendError, Sink, SinkError};
+use super::memory_batches::Batches;
+use super::{DeliveryFailure, DeliveryReport, Positions, SendError, Sink, SinkError, Transactions};
 use crate::envelope::{Record, Topic};
 use crate::progress::Ticket;
 use std::collections::HashSet;
@@ -28,7 +29,7 @@ impl Arrived {
         self.lock().len()
     }
 
-    fn push(&self, record: Record) {
+    pub(super) fn push(&self, record: Record) {
         self.lock().push(record);
     }
 
@@ -53,6 +54,8 @@ pub struct MemorySink {
     /// A delivery has failed since the last reset.
     stopped: bool,
     resets: u64,
+    /// `None` if every record stands for itself.
+    batches: Option<Batches>,
 }
 
 #[derive(Debug)]
@@ -76,7 +79,18 @@ impl MemorySink {
             in_flight: 0,
             stopped: false,
             resets: 0,
+            batches: None,
         }
+    }
+
+    /// The same, with batches. [`Faults::fails_per_mille`] is also how often the result of a commit is not known.
+    pub fn transactional(window: usize, faults: Faults) -> MemorySink {
+        MemorySink { batches: Some(Batches::new()), ..MemorySink::new(window, faults) }
+    }
+
+    /// What the committed batches said, for tests that take some of it away.
+    pub fn committed(&mut self) -> Option<&mut Vec<Positions>> {
+        self.batches.as_mut().map(Batches::committed)
     }
 
     /// What has arrived, now and later.
@@ -107,8 +121,17 @@ impl MemorySink {
             Some(Fault::Refused) => Err(DeliveryFailure::Refused("refused by the model".into())),
             Some(_) => Err(DeliveryFailure::Transient("failed by the model".into())),
         };
-        if matches!(fault, None | Some(Fault::Silent | Fault::ArrivedAllTheSame)) {
-            self.arrived.push(record);
+        match &mut self.batches {
+            _ if !matches!(fault, None | Some(Fault::Silent | Fault::ArrivedAllTheSame)) => {}
+            None => self.arrived.push(record),
+            Some(batches) => {
+                batches.stage(record, ticket);
+                if result.is_ok() {
+                    // It is reported with its batch.
+                    self.in_flight -= 1;
+                    return;
+                }
+            }
         }
         self.stopped |= result.is_err();
         if fault != Some(Fault::Silent) {
@@ -121,6 +144,9 @@ impl Sink for MemorySink {
     fn send(&mut self, record: &Record, ticket: Ticket) -> Result<(), SendError> {
         let scripted = self.faults.script.remove(&self.sends);
         self.sends += 1;
+        if self.batches.as_ref().is_some_and(|batches| !batches.is_open()) {
+            return Err(SendError::Full);
+        }
         if self.in_flight >= self.window || self.choices.happens(self.faults.full_per_mille) {
             return Err(SendError::Full);
         }
@@ -156,11 +182,17 @@ impl Sink for MemorySink {
                 reports.push(report);
             }
         }
+        self.end_batch(reports);
         Ok(())
     }
 
     fn reset(&mut self) -> Result<(), SinkError> {
         self.resets += 1;
+        if let Some(batches) = &mut self.batches {
+            let is_whole = !self.stopped && self.travelling.is_empty();
+            batches.reset(is_whole && self.choices.happens(500), &self.arrived);
+            self.travelling.clear();
+        }
         let mut stopped = HashSet::new();
         for travelling in std::mem::take(&mut self.travelling) {
             let lane = lane(&travelling.record);
@@ -174,6 +206,55 @@ impl Sink for MemorySink {
         self.in_flight = 0;
         self.stopped = false;
         Ok(())
+    }
+
+    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
+        match self.batches {
+            Some(_) => Some(self),
+            None => None,
+        }
+    }
+}
+
+impl MemorySink {
+    /// The other side of a commit.
+    fn end_batch(&mut self, reports: &mut Vec<DeliveryReport>) {
+        let Some(batches) = self.batches.as_mut().filter(|batches| batches.is_ending()) else { return };
+        if self.stopped {
+            batches.fail(false, &self.arrived);
+        } else if self.travelling.is_empty() && !self.choices.happens(self.faults.late_per_mille) {
+            match self.choices.happens(self.faults.fails_per_mille) {
+                false => batches.succeed(&self.arrived, reports),
+                true => batches.fail(self.choices.happens(500), &self.arrived),
+            }
+        }
+    }
+}
+
+impl Transactions for MemorySink {
+    fn recovered(&mut self) -> Option<Option<Positions>> {
+        self.batches.as_mut().and_then(Batches::recovered)
+    }
+
+    fn instance(&self) -> String {
+        self.batches.as_ref().map(Batches::instance).unwrap_or_default()
+    }
+
+    fn commit(&mut self, positions: &Positions) -> Result<(), SendError> {
+        if self.choices.happens(self.faults.full_per_mille) {
+            return Err(SendError::Full);
+        }
+        match self.batches.as_mut().filter(|batches| batches.is_open()) {
+            None => Err(SendError::Full),
+            Some(batches) => {
+                batches.end(positions);
+                Ok(())
+            }
+        }
+    }
+
+    fn outcome(&mut self) -> Option<Result<u64, String>> {
+        self.batches.as_mut().and_then(Batches::outcome)
     }
 }
 

@@ -7,6 +7,7 @@ mod file;
 pub mod kafka;
 mod line;
 pub mod memory;
+mod memory_batches;
 mod positions;
 mod stdout;
 mod transactions;

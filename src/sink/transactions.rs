@@ -13,7 +13,7 @@ pub trait Transactions {
     fn recovered(&mut self) -> Option<Option<Positions>>;
 
     /// The name of this process in its records.
-    fn instance(&self) -> &str;
+    fn instance(&self) -> String;
 
     /// Ends the batch: everything that was sent since the last one, and `positions`, become visible together. A batch may be empty.
     /// Does not wait: [`Transactions::outcome`] says what came of it.

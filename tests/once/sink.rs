@@ -72,7 +72,7 @@ impl One {
     /// Ends the batch and says what came of it.
     pub fn commit(&mut self, seq: u64) -> Result<Result<u64, String>, SinkError> {
         let until = Instant::now() + PATIENCE;
-        let instance = self.sink.transactions().unwrap().instance().to_owned();
+        let instance = self.sink.transactions().unwrap().instance();
         let mut positions = Positions::new(seq, &instance);
         let delivered_to = DeliveredTo { position: LogicalPosition(seq as u32 * 100), ordinal: 0 };
         positions.segments = vec![SegmentPosition { id: 11, incarnation: 0, delivered_to, end: None }];

@@ -191,9 +191,10 @@ fn returns(rig: &Rig, step: &Step) -> bool {
     !rig.node.link(&rig.contents[id]).exists() && record.is_some_and(|(_, record)| matches!(record.state(), SegmentState::Finished(_)))
 }
 
-/// One run of a seed.
-pub fn run(seed: u64, recorded: &Recorded, pool: &[Vec<Vec<u8>>], tally: &mut Tally) {
-    let Scenario { mut plan, setup, mut known, learns, in_time, expected, crashes_per_mille } = scenario(seed, recorded, pool);
+/// One run of a seed; `exactly_once` with a sink of which each event may be seen only once.
+pub fn run(seed: u64, recorded: &Recorded, pool: &[Vec<Vec<u8>>], exactly_once: bool, tally: &mut Tally) {
+    let Scenario { mut plan, mut setup, mut known, learns, in_time, expected, crashes_per_mille } = scenario(seed, recorded, pool);
+    setup.exactly_once = exactly_once;
     let finished = setup.finished;
     let mut choices = Choices::new(seed ^ 0xdead);
     let mut rig = Rig::new(setup, &known);
@@ -236,6 +237,11 @@ pub fn run(seed: u64, recorded: &Recorded, pool: &[Vec<Vec<u8>>], tally: &mut Ta
         assert!(turns < TURNS_MAX, "stuck: {:?}; left in cdc_raw: {:?}; {:?}", rig.obstacle(), rig.node.left(), rig.errors());
     }
     tally.sink_resets += rig.resets();
+    if exactly_once {
+        let mut once = BTreeSet::new();
+        let again: Vec<String> = rig.events().into_iter().map(|event| event.id).filter(|id| !once.insert(id.clone())).collect();
+        assert!(again.is_empty(), "{} events were seen again, from {:?} to {:?}", again.len(), again.first(), again.last());
+    }
     verify(&mut rig, &expected, finished, tally);
 }
 

@@ -12,7 +12,7 @@ use ringtail::progress::{Limits, Ticket, Window};
 use ringtail::schema::Catalog;
 use ringtail::sink::faults::Faults;
 use ringtail::sink::memory::Arrived;
-use ringtail::sink::{DeliveryReport, MemorySink, SendError, Sink, SinkError};
+use ringtail::sink::{DeliveryReport, MemorySink, Positions, SendError, Sink, SinkError, Transactions};
 use ringtail::telemetry::{Metrics, SharedStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -26,6 +26,8 @@ use tempfile::TempDir;
 pub struct Setup {
     /// `sink.window`.
     pub window: usize,
+    /// `sink.delivery: exactly_once`.
+    pub exactly_once: bool,
     /// What goes wrong with the sink.
     pub faults: Faults,
     /// `source.read: synced`.
@@ -58,6 +60,7 @@ impl Default for Setup {
     fn default() -> Setup {
         Setup {
             window: 50,
+            exactly_once: false,
             faults: Faults::default(),
             synced: false,
             commitlog: false,
@@ -107,7 +110,8 @@ impl Rig {
             fs::create_dir(dir.path().join(name)).expect("a writable folder");
         }
         let mut setup = setup;
-        let sink = MemorySink::new(1000, std::mem::take(&mut setup.faults));
+        let faults = std::mem::take(&mut setup.faults);
+        let sink = if setup.exactly_once { MemorySink::transactional(1000, faults) } else { MemorySink::new(1000, faults) };
         Rig {
             node: Node::new(dir.path()),
             contents: BTreeMap::new(),
@@ -251,6 +255,11 @@ impl Rig {
         self.start();
     }
 
+    /// What the committed batches said.
+    pub fn committed(&self, change: impl FnOnce(&mut Vec<Positions>)) {
+        change(self.sink.0.lock().expect("one thread").committed().expect("a sink with batches"));
+    }
+
     /// How often the sink began anew.
     pub fn resets(&self) -> usize {
         self.sink.0.lock().expect("one thread").resets() as usize
@@ -329,6 +338,29 @@ impl Sink for SharedSink {
 
     fn state(&self) -> Option<serde_json::Value> {
         Some("a sink in memory".into())
+    }
+
+    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
+        let has = self.0.lock().expect("one thread").transactions().is_some();
+        if has { Some(self) } else { None }
+    }
+}
+
+impl Transactions for SharedSink {
+    fn recovered(&mut self) -> Option<Option<Positions>> {
+        self.0.lock().expect("one thread").recovered()
+    }
+
+    fn instance(&self) -> String {
+        self.0.lock().expect("one thread").instance()
+    }
+
+    fn commit(&mut self, positions: &Positions) -> Result<(), SendError> {
+        self.0.lock().expect("one thread").commit(positions)
+    }
+
+    fn outcome(&mut self) -> Option<Result<u64, String>> {
+        self.0.lock().expect("one thread").outcome()
     }
 }
 

@@ -308,8 +308,8 @@ impl Transactions for KafkaSink {
         self.batch.as_mut().and_then(Batch::recovered)
     }
 
-    fn instance(&self) -> &str {
-        self.batch.as_ref().map_or("", |batch| &batch.identity.instance)
+    fn instance(&self) -> String {
+        self.batch.as_ref().map(|batch| batch.identity.instance.clone()).unwrap_or_default()
     }
 
     fn commit(&mut self, positions: &Positions) -> Result<(), SendError> {
