@@ -13,6 +13,8 @@ mod batches;
 mod damage;
 #[path = "pipeline/ending.rs"]
 mod ending;
+#[path = "pipeline/exactly_once.rs"]
+mod exactly_once;
 #[path = "pipeline/flow.rs"]
 mod flow;
 #[path = "pipeline/gaps.rs"]

@@ -2,26 +2,24 @@
 
 use super::identity::Identity;
 use super::run::{NO_SCHEMA, exit_of, repaired};
-use super::{CheckArgs, Exit, fail, print, schema_file, shell, sinks};
+use super::{CheckArgs, Exit, check_kafka, fail, print, schema_file, shell};
 use anyhow::anyhow;
 use ringtail::cdc_raw::{Probe, Spool};
 use ringtail::checkpoint::{Ledger, StateDir};
-use ringtail::config::{self, Config, Finished, KafkaProperties, NodeSettings, SinkTo};
-use ringtail::envelope::TopicTemplate;
+use ringtail::config::{self, Config, Finished, NodeSettings, SinkTo};
 use ringtail::keystore::Keystore;
 use ringtail::schema::{Catalog, live};
 use ringtail::sink::SinkError;
-use ringtail::sink::kafka::{self, BrokerCheck, TopicFound};
 use std::fs::{self, OpenOptions, TryLockError};
 use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
 /// How long the broker and the node have to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What came of one thing that was tried.
-type Tried = Result<String, (Exit, anyhow::Error)>;
+pub(super) type Tried = Result<String, (Exit, anyhow::Error)>;
 
 pub fn run(args: &CheckArgs) -> Exit {
     let config = match config::load(&args.config.config, &config::environment()) {
@@ -55,7 +53,9 @@ pub fn run(args: &CheckArgs) -> Exit {
     }
     page.tables(&config, &catalog);
     match &config.sink.to {
-        SinkTo::Kafka(properties) => page.add("Kafka", broker(properties, &config, &catalog)),
+        SinkTo::Kafka(properties) => {
+            check_kafka::all(properties, &config, &catalog).into_iter().for_each(|(what, tried)| page.add(what, tried));
+        }
         SinkTo::File(path) => page.add("sink.file", output(path)),
         SinkTo::Stdout => {}
     }
@@ -163,35 +163,6 @@ fn cassandra(config: &Config, catalog: &mut Catalog, identity: &mut Option<Ident
     catalog.merge(schema.catalog);
     *identity = Some(Identity::of(&node));
     Ok(format!("node {} of cluster {:?} answers, Cassandra {}", node.host_id, node.cluster_name, node.release_version))
-}
-
-fn broker(properties: &KafkaProperties, config: &Config, catalog: &Catalog) -> Tried {
-    let template = TopicTemplate::parse(&config.topics.name).map_err(|error| (Exit::Usage, error.into()))?;
-    let published = catalog.tables().filter(|table| table.is_published() && config.tables.allows(&table.keyspace, &table.name));
-    let mut topics: Vec<_> = published.map(|table| template.topic(&config.topics.prefix, table)).collect();
-    topics.extend(config.topics.schema.as_deref().filter(|_| config.schema.log).map(Into::into));
-    topics.extend(config.topics.audit.as_deref().map(Into::into));
-    match kafka::check(&sinks::kafka_properties(properties), &topics, PATIENCE) {
-        Ok(found) => cluster(&found, config.topics.allow_compaction),
-        Err(SinkError::Producer(reason)) => Err((Exit::Unavailable, anyhow!("{reason}"))),
-        Err(error) => Err((Exit::Unavailable, error.into())),
-    }
-}
-
-/// What a cluster that answers is good for.
-fn cluster(found: &BrokerCheck, allow_compaction: bool) -> Tried {
-    if let Some(topic) = found.topics.iter().find(|topic| topic.is_compacted() && !allow_compaction) {
-        let why = "events are changes, not states, and compaction would lose columns (topics.allow_compaction accepts that)";
-        return Err((Exit::Usage, anyhow!("topic {} has cleanup.policy=compact: {why}", topic.topic)));
-    }
-    let missing: Vec<_> = found.topics.iter().filter(|topic| !matches!(topic.found, TopicFound::Exists { .. })).collect();
-    match missing.first() {
-        Some(topic) if found.creates_topics != Some(true) => Err((
-            Exit::Unavailable,
-            anyhow!("topic {} does not exist, or may not be seen, and the broker does not create topics", topic.topic),
-        )),
-        _ => Ok(format!("{} brokers answer, {} of {} topics exist", found.brokers, found.topics.len() - missing.len(), found.topics.len())),
-    }
 }
 
 /// Opens the output as a run would, and leaves no file where there was none.

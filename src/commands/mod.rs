@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod check_kafka;
 mod checkpoint;
 mod dump;
 mod identity;

@@ -32,6 +32,10 @@ pub struct BrokerCheck {
     pub version: Option<String>,
     /// `auto.create.topics.enable` of one of the brokers; `None` if we may not read it.
     pub creates_topics: Option<bool>,
+    /// `transaction.max.timeout.ms` of one of the brokers; `None` if we may not read it.
+    pub transaction_max_timeout_ms: Option<u64>,
+    /// `transaction.state.log.min.isr` of one of the brokers; `None` if we may not read it.
+    pub transaction_min_isr: Option<u64>,
     /// The topics asked for, in the same order.
     pub topics: Vec<TopicCheck>,
 }
@@ -91,6 +95,9 @@ pub fn check(properties: &BTreeMap<String, String>, topics: &[Topic], timeout: D
     describe_topics(&admin, &mut found.topics, deadline);
     if let Some(settings) = describe_one(&admin, ResourceSpecifier::Broker(broker), deadline) {
         found.version = setting(&settings, "inter.broker.protocol.version");
+        let number = |name: &str| setting(&settings, name).and_then(|value| value.parse().ok());
+        found.transaction_max_timeout_ms = number("transaction.max.timeout.ms");
+        found.transaction_min_isr = number("transaction.state.log.min.isr");
         found.creates_topics = setting(&settings, "auto.create.topics.enable").map(|value| value == "true");
     }
     Ok(found)
@@ -119,7 +126,15 @@ fn while_polling<T>(client: &BaseProducer<Context>, run: impl FnOnce() -> T) -> 
 }
 
 fn ask(client: &Client<Context>, topics: &[Topic], deadline: Instant) -> KafkaResult<(i32, BrokerCheck)> {
-    let mut check = BrokerCheck { brokers: 0, cluster_id: None, version: None, creates_topics: None, topics: Vec::new() };
+    let mut check = BrokerCheck {
+        brokers: 0,
+        cluster_id: None,
+        version: None,
+        creates_topics: None,
+        transaction_max_timeout_ms: None,
+        transaction_min_isr: None,
+        topics: Vec::new(),
+    };
     let mut broker = -1;
     if topics.is_empty() {
         let metadata = client.fetch_metadata(None, left(deadline))?;
