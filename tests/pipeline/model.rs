@@ -11,6 +11,7 @@ use ringtail::checkpoint::{Ending as Ended, Fault as StoreFault, SegmentState};
 use ringtail::pipeline::Fatal;
 use ringtail::pipeline::park::{Action, Request, Requests};
 use ringtail::schema::Catalog;
+use ringtail::sink::Positions;
 use ringtail::sink::faults::{Choices, Faults};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -240,6 +241,10 @@ pub fn run(seed: u64, recorded: &Recorded, pool: &[Vec<Vec<u8>>], exactly_once: 
     if exactly_once {
         let mut once = BTreeSet::new();
         let again: Vec<String> = rig.events().into_iter().map(|event| event.id).filter(|id| !once.insert(id.clone())).collect();
+        rig.committed(|committed| {
+            let is_split = |positions: &Positions| positions.segments.iter().any(|listed| listed.delivered_to.ordinal > 0);
+            assert!(!committed.iter().any(is_split), "the events of an entry are in one batch");
+        });
         assert!(again.is_empty(), "{} events were seen again, from {:?} to {:?}", again.len(), again.first(), again.last());
     }
     verify(&mut rig, &expected, finished, tally);

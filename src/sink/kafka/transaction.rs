@@ -152,9 +152,11 @@ impl Lead {
     fn init(&self) -> Result<(), Told> {
         self.identity.hold(Some("waiting for the brokers to begin transactions".into()));
         loop {
+            // One that was given up must not fence the one that has its place.
+            self.go_on()?;
             match self.client.init_transactions(CALL) {
                 Ok(()) => return Ok(()),
-                Err(error) if is_retriable(&error) => self.go_on()?,
+                Err(error) if is_retriable(&error) => {}
                 Err(error) => return Err(self.failed("transactions cannot begin", &error)),
             }
         }
