@@ -62,6 +62,24 @@ fn the_first_batch_claims_and_the_events_of_an_entry_are_in_one() {
 }
 
 #[test]
+fn an_agent_with_nothing_to_send_commits_now_and_then() {
+    let bytes = plain(ID, &entries(5));
+    let mut rig = open_segment(setup(), &bytes);
+    rig.start();
+    rig.settle();
+    let before = committed(&rig);
+    rig.settle();
+    assert_eq!(committed(&rig).len(), before.len(), "nothing to say");
+
+    rig.turn(Duration::from_secs(61)).expect("a turn");
+    rig.settle();
+
+    let after = committed(&rig);
+    assert_eq!(after.len(), before.len() + 1);
+    assert_eq!(after.last().expect("one").segments, before.last().expect("one").segments);
+}
+
+#[test]
 fn records_that_are_gone_end_the_run_until_somebody_decides() {
     let bytes = plain(ID, &entries(20));
     let mut rig = open_segment(setup(), &bytes);
