@@ -10,7 +10,7 @@
 //! Nothing here retries or gives up: librdkafka retries for ever (`message.timeout.ms=0`), and what it reports as
 //! failed is reported on. The pipeline answers with [`Sink::reset`], which makes a new producer.
 //!
-//! With transactions a third thread leads them ([`transaction`]), and a record counts as delivered when its batch is committed.
+//! With transactions a third thread leads them (`transaction`), and a record counts as delivered when its batch is committed.
 
 mod batch;
 mod check;
