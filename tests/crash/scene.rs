@@ -1,7 +1,7 @@
 //! A node that writes, and the real binary that is started and killed beside it.
 
 use crate::support::expected::{NODE, PREFIX};
-use crate::support::node::Node;
+use crate::support::node::{Node, names};
 use crate::support::plan::Plan;
 use crate::support::process::{Running, ringtail};
 use crate::support::recorded::Recorded;
@@ -166,10 +166,19 @@ impl<'c> Scene<'c> {
         let mut steps = self.plan.steps.len();
         self.write(&mut steps, Duration::from_millis(100));
         while self.step() {}
-        let begun = Instant::now();
-        while !self.node.left().is_empty() {
-            if begun.elapsed() > PATIENCE || !running.is_running() {
-                self.agent.fail(&format!("left in cdc_raw: {:?}", self.node.left()));
+        // Names leave `cdc_raw` before their bytes are delivered: it is through when nothing is spooled any more.
+        let left = |scene: &Scene<'_>| [scene.node.left(), names(&scene.agent.state("spool"))].concat();
+        let (mut fewest, mut moved) = (usize::MAX, Instant::now());
+        loop {
+            let left = left(self);
+            if left.is_empty() {
+                break;
+            }
+            if left.len() < fewest {
+                (fewest, moved) = (left.len(), Instant::now());
+            }
+            if moved.elapsed() > PATIENCE || !running.is_running() {
+                self.agent.fail(&format!("left in cdc_raw and in the spool: {left:?}"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
