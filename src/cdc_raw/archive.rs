@@ -1,7 +1,7 @@
 //! The archive of finished segments (`source.archive`): a link where it can be one, else a copy.
 
 use super::scan::FileId;
-use super::spool::sync_folder;
+use crate::checkpoint::{make_folder, sync_folder};
 use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// The file system's; a part of a copy has another name.
 pub(super) fn put(from: &Path, archive: &Path, name: &str) -> io::Result<PathBuf> {
-    fs::create_dir_all(archive)?;
+    make_folder(archive, 0o777)?;
     let source = FileId::at(from)?;
     for number in 1..=u32::MAX {
         let to = archive.join(if number == 1 { name.to_owned() } else { format!("{name}-{number}") });

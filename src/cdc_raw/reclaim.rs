@@ -14,8 +14,8 @@
 use super::archive;
 use super::inventory::{Inventory, Presence, Segment};
 use super::scan::{FileId, SegmentName};
-use super::spool::{SpooledName, remove_if_there, sync_folder};
-use crate::checkpoint::{Covered, Ending, SegmentKey};
+use super::spool::{SpooledName, remove_if_there};
+use crate::checkpoint::{Covered, Ending, SegmentKey, sync_folder};
 use std::fs;
 use std::io;
 use std::path::PathBuf;

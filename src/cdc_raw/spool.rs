@@ -5,7 +5,7 @@
 //! (`fs.protected_hardlinks`). Both have their own sentence, because both look fine until the first link.
 
 use super::scan::{FileId, Listed, SegmentName, list, regular};
-use crate::checkpoint::SegmentKey;
+use crate::checkpoint::{SegmentKey, sync_folder};
 use rustix::io::Errno;
 use std::fs::{self, File};
 use std::io;
@@ -225,9 +225,4 @@ pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
-}
-
-/// Makes the names in a folder durable.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }

@@ -1,5 +1,6 @@
 //! The state folder: its lock, its version, its sub-folders.
 
+use super::folder::{make_folder, sync_folder};
 use super::record::UnixMillis;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -85,6 +86,7 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Held`] at once if another instance runs; [`StateError::Newer`] after a downgrade.
     pub fn open(dir: &Path) -> Result<StateDir, StateError> {
+        make_folder(dir, 0o700).map_err(io_error("create", dir))?;
         make_private(dir)?;
         let lock = take_lock(dir)?;
         check_version(dir)?;
@@ -93,9 +95,6 @@ impl StateDir {
             make_private(&sub)?;
         }
         sync(dir)?;
-        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            sync(parent)?;
-        }
         Ok(state)
     }
 
@@ -279,7 +278,7 @@ fn write_version(dir: &Path, path: &Path, text: &str) -> Result<(), StateError> 
 }
 
 fn sync(dir: &Path) -> Result<(), StateError> {
-    File::open(dir).and_then(|file| file.sync_all()).map_err(io_error("sync", dir))
+    sync_folder(dir).map_err(io_error("sync", dir))
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
