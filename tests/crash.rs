@@ -10,111 +10,25 @@ mod scene;
 mod support;
 
 use ringtail::checkpoint::{Ending as Ended, Ledger, Opened, SegmentState, StateDir};
-use ringtail::sink::faults::Choices;
 use scene::{Scene, WINDOW};
-use serde_json::value::RawValue;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::SystemTime;
-use support::expected::{Event, Expected, Reader, compare, parked, without_time};
+use support::audit::assert_adds_up;
+use support::expected::{Event, Reader, compare, parked};
+use support::lines::{lines, repeats_per_run};
 use support::node::{Node, Step, names};
 use support::plan::{Ending, Plan};
-use support::recorded::{Recorded, Recording};
-use support::segment::Layout;
+use support::recorded::Recorded;
+use support::story::{self, together};
 
 /// Kills for each time that the node writes all recordings.
 const KILLS_PER_ROUND: u64 = 6;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
-}
-
-/// All that the node does: the recordings again and again, full, stopped or killed, with other choices each time.
-fn plan<'c>(recorded: &'c Recorded, seed: u64, rounds: u64) -> Plan<'c> {
-    let mut choices = Choices::new(seed ^ 0x5eed);
-    let mut plan = Plan::new(&recorded.catalog, seed, 1_800_000_000_000);
-    let sequence: Vec<&Recording> = (0..rounds).flat_map(|_| &recorded.segments).collect();
-    for (i, recording) in sequence.iter().enumerate() {
-        let next = sequence.get(i + 1).unwrap_or(recording);
-        let sections = Layout::of(&recording.bytes).sections.len() as u64;
-        let ending = match choices.below(4) {
-            // A log that a kill cut short has bytes behind its last marker: it ends by a kill here too, at the latest.
-            _ if recording.name.contains("unclean") => Ending::Kill(sections as usize - choices.below(3) as usize),
-            0 => Ending::Kill(choices.below(sections + 1) as usize),
-            1 => Ending::Stop,
-            _ => Ending::Full,
-        };
-        plan.segment(&recording.bytes, ending, &next.bytes);
-    }
-    plan.end();
-    plan
-}
-
-/// What each segment must give, in the order of their ids.
-fn expect(recorded: &Recorded, plan: &Plan<'_>) -> Expected {
-    let none = |_: &Event| false;
-    let mut reader = Reader::new(&recorded.catalog, &none);
-    let mut all = Expected::default();
-    for content in plan.contents.values() {
-        let one = reader.read(content.name, &content.bytes).unwrap_or_else(|error| panic!("{}: {error}", content.name));
-        assert_eq!(one.damages, 0, "{} is whole", content.name);
-        all.events.extend(one.events);
-        all.parked.extend(one.parked);
-    }
-    all
-}
-
-/// The lines of the sink's file, and where each of them begins.
-fn lines(path: &Path) -> Vec<(u64, Event)> {
-    let text = fs::read_to_string(path).expect("whole lines of text");
-    let mut at = 0;
-    text.split_inclusive('\n')
-        .map(|line| {
-            let start = at;
-            at += line.len() as u64;
-            (start, parse(line).unwrap_or_else(|error| panic!("byte {start} of the sink's file: {error}")))
-        })
-        .collect()
-}
-
-fn parse(line: &str) -> Result<Event, serde_json::Error> {
-    #[derive(serde::Deserialize)]
-    struct Line<'a> {
-        topic: String,
-        partition_key: String,
-        #[serde(borrow)]
-        key: &'a RawValue,
-        #[serde(borrow)]
-        value: &'a RawValue,
-        headers: BTreeMap<String, String>,
-    }
-    let line: Line<'_> = serde_json::from_str(line)?;
-    let byte = |at: usize| u8::from_str_radix(&line.partition_key[at..at + 2], 16).expect("hex");
-    Ok(Event {
-        id: line.headers["ringtail.id"].clone(),
-        topic: line.topic,
-        partition: (0..line.partition_key.len()).step_by(2).map(byte).collect(),
-        content: [
-            line.key.get().as_bytes().to_vec(),
-            without_time(line.value.get().as_bytes()),
-            line.headers["ringtail.batch"].clone().into_bytes(),
-        ],
-    })
-}
-
-/// How many events each run repeated that stood in the file when it began. `runs` are the file's lengths at those moments.
-fn repeats_per_run(lines: &[(u64, Event)], runs: &[u64]) -> Vec<usize> {
-    let mut seen = BTreeSet::new();
-    let mut repeats = vec![0; runs.len()];
-    for (start, event) in lines {
-        let run = runs.partition_point(|length| length <= start) - 1;
-        if !seen.insert(&event.id) {
-            repeats[run] += 1;
-        }
-    }
-    repeats
 }
 
 #[test]
@@ -146,8 +60,8 @@ fn i8_nothing_is_lost_or_disordered_and_little_is_repeated_across_kills() {
     let seed = setting("RINGTAIL_SEED").unwrap_or_else(time);
     println!("RINGTAIL_SEED={seed} RINGTAIL_KILLS={kills}");
     let recorded = Recorded::all();
-    let plan = plan(&recorded, seed, kills.div_ceil(KILLS_PER_ROUND).max(2));
-    let expected = expect(&recorded, &plan);
+    let plan = story::plan(&recorded, seed, kills.div_ceil(KILLS_PER_ROUND).max(2));
+    let expected = together(&story::expect(&recorded, &plan));
     let mut scene = Scene::new(seed, &recorded, plan);
 
     let steps = scene.plan.steps.len().div_ceil(kills as usize + 1);
@@ -173,6 +87,7 @@ fn i8_nothing_is_lost_or_disordered_and_little_is_repeated_across_kills() {
     assert_eq!(names(&agent.state("spool")), Vec::<String>::new(), "{}", agent.name());
     assert_eq!(names(&agent.state("quarantine")), Vec::<String>::new(), "{}", agent.name());
     assert_eq!(parked(&agent.state("parked")), expected.parked, "{}", agent.name());
+    assert_adds_up(&agent.root.join("ringtail.yaml"), &agent.name());
     assert_all_finished(&agent.root.join("state"), &agent.name());
     fs::remove_dir_all(&agent.root).expect("our own folder");
 }

@@ -11,13 +11,17 @@
 mod full_disk;
 #[path = "faults/scene.rs"]
 mod scene;
+#[path = "faults/state_files.rs"]
+mod state_files;
 mod support;
 
 use full_disk::FullDisk;
 use scene::{Effect, Scene, Template};
+use state_files::Harm;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use support::audit::assert_adds_up;
 
 /// What each call may meet, and how the process may end then.
 struct Kind {
@@ -73,6 +77,7 @@ fn meet(template: &Template, action: &str, effect: &Effect, codes: &[Option<i32>
     let second = scene.run_with(&[]);
     assert_eq!(second.code, Some(0), "{what}: the next run ends well\n{}\nafter\n{}", second.err, first.err);
     scene.assert_as_if_nothing_had_happened(template, &what);
+    assert_adds_up(&scene.path("ringtail.yaml"), &what);
     first.met
 }
 
@@ -130,6 +135,36 @@ fn every_effect_that_matters_is_among_those_that_are_tried() {
         ("fsync", "/cdc_raw"),
     ] {
         assert!(seen.contains_key(&(call.into(), path.into())), "{call} {path}: {seen:#?}");
+    }
+}
+
+#[test]
+fn i10_a_state_file_that_is_emptied_cut_flipped_or_removed_loses_nothing() {
+    let template = Template::new();
+    let harms: Vec<(&str, Harm)> = state_files::FILES.iter().flat_map(|file| Harm::ALL.map(|harm| (*file, harm))).collect();
+    let said: Vec<String> = std::thread::scope(|scope| {
+        let half = |harms: &[(&str, Harm)]| -> Vec<String> {
+            harms.iter().map(|(file, harm)| state_files::goes_on_after(&template, file, *harm)).collect()
+        };
+        let (one, other) = harms.split_at(harms.len() / 2);
+        let other = scope.spawn(move || half(other));
+        let mut said = half(one);
+        said.extend(other.join().expect("the other half"));
+        said
+    });
+
+    let with = |text: &str| said.iter().filter(|said| said.contains(text)).count();
+    let (rebuilt, renewed) = (with("made again out of its shadow"), with("the shadow of the ledger was written anew"));
+    println!("{} harmed files: the ledger was made again {rebuilt} times, its shadow {renewed} times", said.len());
+    assert!(rebuilt > 3 && renewed > 1, "{rebuilt} and {renewed} of {}", said.len());
+}
+
+#[test]
+fn a_state_folder_whose_version_cannot_be_read_is_left_alone() {
+    let template = Template::new();
+
+    for harm in [Harm::Emptied, Harm::Removed, Harm::Flipped(0)] {
+        state_files::asks_for_the_version(&template, harm);
     }
 }
 

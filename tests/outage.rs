@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use support::agent::{Agent, WINDOW, left_in, setting};
+use support::audit::assert_adds_up;
 use support::consumer::{self, Consumer};
 use support::lab::{Cassandra, Kafka, empty_folder};
 use support::process::Running;
@@ -146,6 +147,8 @@ fn nothing_is_missing(name: &str, block_writes: &str, port: u16) {
     assert_eq!(stopped.code(), Some(0), "the end after SIGTERM");
     assert_eq!(drained.code(), Some(0), "the end of run --drain; see {}", agent.log.display());
     assert_eq!(left_in(&node.cdc_raw()), Vec::<String>::new(), "left in cdc_raw after a drain");
+    let audit = assert_adds_up(&agent.config, name);
+    println!("audit: {}", audit.report["message"]);
 }
 
 #[test]

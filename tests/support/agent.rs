@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Its configuration and its log.
 pub struct Agent {
-    config: PathBuf,
+    /// The file.
+    pub config: PathBuf,
     /// What it printed, over all its starts.
     pub log: PathBuf,
 }

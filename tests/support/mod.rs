@@ -12,9 +12,13 @@ pub mod text;
 #[cfg(feature = "agent")]
 pub mod agent;
 #[cfg(feature = "agent")]
+pub mod audit;
+#[cfg(feature = "agent")]
 pub mod consumer;
 #[cfg(feature = "agent")]
 pub mod expected;
+#[cfg(feature = "agent")]
+pub mod lines;
 #[cfg(feature = "agent")]
 pub mod node;
 #[cfg(feature = "agent")]
@@ -25,5 +29,7 @@ pub mod process;
 pub mod recorded;
 #[cfg(feature = "agent")]
 pub mod segment;
+#[cfg(feature = "agent")]
+pub mod story;
 
 pub use fixture::{Fixture, root, sets};
