@@ -214,7 +214,7 @@ impl<'c> Machine<'c> {
             0..3 => (Call::Sync, 60),
             3 => (Call::Write, 120),
             4 => (Call::Link, 3),
-            5 => (Call::Remove, 8),
+            5 => (Call::Remove, 3),
             6 => (Call::Rename, 3),
             _ => (Call::Make, 6),
         };

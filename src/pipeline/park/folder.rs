@@ -1,6 +1,7 @@
 //! The files of parked entries.
 //!
-//! The note is written before the entry, and the entry is removed before the note: an entry has its note at every moment.
+//! The note is written before the entry, and the entry is removed before the note; each of the two is on the disk before the other
+//! begins, so that an entry has its note at every moment, after a power cut too.
 
 use super::note::{Note, Place};
 use std::fs::{self, File, OpenOptions};
@@ -70,7 +71,7 @@ pub(super) fn read_ends(dir: &Path, place: Place) -> io::Result<(Vec<u8>, [u8; 4
 
 /// Writes both files; they are on disk when this returns.
 pub(super) fn write(dir: &Path, place: Place, frame: &[u8], note: &Note) -> io::Result<()> {
-    write_durably(&path(dir, place, "json"), &serde_json::to_vec_pretty(note)?)?;
+    rewrite(dir, place, note)?;
     write_durably(&path(dir, place, "entry"), frame)?;
     sync(dir)
 }
@@ -81,16 +82,16 @@ pub(super) fn rewrite(dir: &Path, place: Place, note: &Note) -> io::Result<()> {
     sync(dir)
 }
 
-/// Removes the files; that they are not there is no error.
-pub(super) fn remove(dir: &Path, place: Place) -> io::Result<()> {
+/// Removes the files, durably; that they are not there is no error.
+pub(super) fn remove(dir: &Path, places: &[Place]) -> io::Result<()> {
     for kind in ["entry", "json"] {
-        if_there(fs::remove_file(path(dir, place, kind)))?;
+        places.iter().try_for_each(|place| if_there(fs::remove_file(path(dir, *place, kind))))?;
+        sync(dir)?;
     }
     Ok(())
 }
 
-/// Makes removals durable.
-pub(super) fn sync(dir: &Path) -> io::Result<()> {
+fn sync(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 

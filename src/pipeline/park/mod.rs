@@ -248,11 +248,11 @@ impl Parked {
     /// # Errors
     /// What the file system says.
     pub fn remove(&mut self, places: &[Place]) -> io::Result<()> {
+        folder::remove(&self.dir, places)?;
         for place in places {
-            folder::remove(&self.dir, *place)?;
             self.forget(*place);
         }
-        folder::sync(&self.dir)
+        Ok(())
     }
 
     /// Nothing is blocked any more.
