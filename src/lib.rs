@@ -112,6 +112,8 @@ pub mod commitlog;
 pub mod config;
 pub mod cql;
 #[cfg(feature = "agent")]
+pub mod disk;
+#[cfg(feature = "agent")]
 pub mod dump;
 pub mod envelope;
 pub mod event;

@@ -1,9 +1,11 @@
 //! The archive of finished segments (`source.archive`): a link where it can be one, else a copy.
 
 use super::scan::FileId;
-use crate::checkpoint::{make_folder, sync_folder};
-use std::fs::{self, File};
-use std::io::{self, BufReader, ErrorKind, Read};
+use crate::commitlog::ReadAt;
+use crate::disk::{self, File, sync_folder};
+use crate::position::FileOffset;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// Puts a file into the archive under its name; it is there durably when this returns. To do it again is no harm: the same file, or one
@@ -12,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// The file system's; a part of a copy has another name.
 pub(super) fn put(from: &Path, archive: &Path, name: &str) -> io::Result<PathBuf> {
-    make_folder(archive, 0o777)?;
+    disk::make_folder(archive, 0o777)?;
     let source = FileId::at(from)?;
     for number in 1..=u32::MAX {
         let to = archive.join(if number == 1 { name.to_owned() } else { format!("{name}-{number}") });
@@ -31,7 +33,7 @@ pub(super) fn put(from: &Path, archive: &Path, name: &str) -> io::Result<PathBuf
 }
 
 fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::hard_link(from, to) {
+    match disk::hard_link(from, to) {
         Err(error)
             if matches!(
                 error.kind(),
@@ -41,26 +43,26 @@ fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     }
     let partial = to.with_extension("partial");
     fs::copy(from, &partial)?;
-    File::open(&partial)?.sync_all()?;
+    fs::File::open(&partial)?.sync_all()?;
     fs::rename(partial, to)
 }
 
 fn are_equal(one: &Path, other: &Path) -> io::Result<bool> {
-    if fs::metadata(one)?.len() != fs::metadata(other)?.len() {
+    let (one, other) = (File::open(one)?, File::open(other)?);
+    if one.length()? != other.length()? {
         return Ok(false);
     }
-    let (mut one, mut other) = (BufReader::new(File::open(one)?), BufReader::new(File::open(other)?));
     let (mut left, mut right) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let mut at = FileOffset(0);
     loop {
-        let read = one.read(&mut left)?;
-        let (Some(left), Some(right)) = (left.get(..read), right.get_mut(..read)) else { return Ok(false) };
+        let (read, also) = (one.read_at(at, &mut left)?, other.read_at(at, &mut right)?);
+        if left.get(..read) != right.get(..also) {
+            return Ok(false);
+        }
         if read == 0 {
             return Ok(true);
         }
-        other.read_exact(right)?;
-        if left != right {
-            return Ok(false);
-        }
+        at = at.plus(read as u64);
     }
 }
 

@@ -5,7 +5,6 @@
 
 use super::scan::{FileId, regular};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -77,7 +76,7 @@ pub(super) fn is_succeeded(since: Instant, now: Instant, wait: Duration) -> bool
 pub(super) fn look(name: &Path, spooled: &Path, file: FileId) -> io::Result<Option<Names>> {
     let before = FileId::at(name)?;
     let ours = regular(spooled)?.filter(|metadata| FileId::of(metadata) == file);
-    let links = ours.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?.nlink();
+    let links = ours.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?.links;
     let after = FileId::at(name)?;
     if before != after {
         return Ok(None);

@@ -9,8 +9,8 @@
 //! the *length of the file*: another unit for a compressed segment, and less than what was there before. So the number is a fence
 //! only while the segment is open, and the fence never goes back.
 
+use crate::disk;
 use crate::position::LogicalPosition;
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -89,7 +89,7 @@ impl IndexState {
 
 /// Reads an index; `None` if there is none.
 pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
+    match disk::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         bytes => bytes.map(Some),
     }

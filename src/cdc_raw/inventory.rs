@@ -7,9 +7,9 @@ use super::reclaim::Finished;
 use super::scan::{FileId, Listed, SegmentName};
 use super::spool::{Spool, SpoolError, SpooledName};
 use crate::checkpoint::{IndexRecord, Ledger, SegmentKey, SegmentState};
+use crate::disk::{self, File};
 use crate::position::{LogicalPosition, SegmentId};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
@@ -145,7 +145,7 @@ impl Inventory {
     /// `NotFound` if it is not in the inventory; the file system's.
     pub fn open_file(&self, key: SegmentKey) -> io::Result<File> {
         let segment = self.segments.get(&key).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "not in the inventory"))?;
-        File::open(self.spool.path(segment.spooled))
+        File::open(&self.spool.path(segment.spooled))
     }
 
     /// Where our link to the segment is.
@@ -179,9 +179,9 @@ impl Inventory {
         let name = segment.spooled.name;
         let next = self.free_key(name, ledger.newest(key.id)?.map(|(newest, _)| newest.max(key)))?;
         let (from, to) = (self.spool.path(segment.spooled), self.spool.path(next));
-        fs::rename(&from, &to).map_err(|source| SpoolError::Io { action: "rename", path: from, source })?;
+        disk::rename(&from, &to).map_err(|source| SpoolError::Io { action: "rename", path: from, source })?;
         self.spool.sync()?;
-        let metadata = fs::metadata(&to).map_err(|source| SpoolError::Io { action: "look at", path: to, source })?;
+        let metadata = disk::metadata(&to).map_err(|source| SpoolError::Io { action: "look at", path: to, source })?;
         self.segments.remove(&key);
         self.take_in(next, Listed::of(&metadata), ledger)
     }

@@ -8,8 +8,8 @@ use super::reclaim::Finished;
 use super::scan::{FileId, Listed, Listing, ScanError, SegmentName, list};
 use super::spool::{SpoolError, SpooledName, remove_if_there};
 use crate::checkpoint::{Ending, Ledger, LedgerError, SegmentKey, SegmentRecord, SegmentState};
+use crate::disk::File;
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io;
 
 /// What a look found. Everything in it needs somebody: nothing is only logged.
@@ -185,7 +185,7 @@ impl Inventory {
         if !alike {
             return Ok(false);
         }
-        let file = File::open(self.folders.cdc_raw.join(name.log()));
+        let file = File::open(&self.folders.cdc_raw.join(name.log()));
         Ok(file.is_ok_and(|file| header_crc(&file) == record.header_crc))
     }
 

@@ -15,8 +15,8 @@ use super::archive;
 use super::inventory::{Inventory, Presence, Segment};
 use super::scan::{FileId, SegmentName};
 use super::spool::{SpooledName, remove_if_there};
-use crate::checkpoint::{Covered, Ending, SegmentKey, sync_folder};
-use std::fs;
+use crate::checkpoint::{Covered, Ending, SegmentKey};
+use crate::disk::{self, sync_folder};
 use std::io;
 use std::path::PathBuf;
 
@@ -225,7 +225,7 @@ impl Inventory {
             // Done before, and the node has linked the segment again since. A rename between two links of a file does nothing.
             Some(file) if file == segment.file => remove_if_there(&from),
             Some(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "another file of this name is in quarantine")),
-            None => fs::rename(from, to),
+            None => disk::rename(&from, &to),
         }
     }
 }

@@ -1,10 +1,9 @@
 //! One look at the folder: names, inodes, lengths.
 
 pub use crate::commitlog::SegmentName;
+use crate::disk::{self, Metadata};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Which file, whatever its names.
@@ -55,15 +54,15 @@ pub enum ScanError {
 }
 
 impl Listed {
-    pub(super) fn of(metadata: &fs::Metadata) -> Listed {
-        Listed { file: FileId::of(metadata), length: metadata.len(), modified: metadata.modified().ok() }
+    pub(super) fn of(metadata: &Metadata) -> Listed {
+        Listed { file: FileId::of(metadata), length: metadata.length, modified: metadata.modified }
     }
 }
 
 impl FileId {
     /// Of an open or listed file.
-    pub fn of(metadata: &fs::Metadata) -> FileId {
-        FileId { device: metadata.dev(), inode: metadata.ino() }
+    pub fn of(metadata: &Metadata) -> FileId {
+        FileId { device: metadata.device, inode: metadata.inode }
     }
 
     /// Which file has this name now; `None` if none, or if it is no regular file.
@@ -76,10 +75,10 @@ impl FileId {
 }
 
 /// The metadata of a regular file, not following links.
-pub(super) fn regular(path: &Path) -> io::Result<Option<fs::Metadata>> {
-    match fs::symlink_metadata(path) {
+pub(super) fn regular(path: &Path) -> io::Result<Option<Metadata>> {
+    match disk::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        metadata => Ok(Some(metadata?).filter(fs::Metadata::is_file)),
+        metadata => Ok(Some(metadata?).filter(|metadata| metadata.is_file)),
     }
 }
 
@@ -89,22 +88,21 @@ pub(super) fn regular(path: &Path) -> io::Result<Option<fs::Metadata>> {
 /// [`ScanError::Missing`] if there is no such folder.
 pub fn list(folder: &Path) -> Result<Listing, ScanError> {
     let failed = |source| ScanError::Io { folder: folder.to_owned(), source };
-    let entries = match fs::read_dir(folder) {
+    let names = match disk::names(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ScanError::Missing(folder.to_owned())),
-        entries => entries.map_err(failed)?,
+        names => names.map_err(failed)?,
     };
     let mut listing = Listing::default();
-    for entry in entries {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name();
+    for name in names {
+        let path = folder.join(&name);
         let name = name.to_str().unwrap_or_default();
         match (SegmentName::parse_log(name), SegmentName::parse_index(name)) {
-            (Some(segment), _) => match regular(&entry.path()).map_err(failed)? {
+            (Some(segment), _) => match regular(&path).map_err(failed)? {
                 Some(metadata) => {
                     listing.segments.insert(segment, Listed::of(&metadata));
                 }
                 // Gone since it was listed, or a folder or symbolic link under a segment's name.
-                None => listing.foreign += usize::from(fs::symlink_metadata(entry.path()).is_ok()),
+                None => listing.foreign += usize::from(disk::metadata(&path).is_ok()),
             },
             (None, Some(segment)) => {
                 listing.indexes.insert(segment);
@@ -119,6 +117,7 @@ pub fn list(folder: &Path) -> Result<Listing, ScanError> {
 mod tests {
     use super::*;
     use crate::position::SegmentId;
+    use std::fs;
 
     #[test]
     fn names_are_parsed_strictly_and_printed_back() {

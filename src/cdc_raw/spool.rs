@@ -5,9 +5,10 @@
 //! (`fs.protected_hardlinks`). Both have their own sentence, because both look fine until the first link.
 
 use super::scan::{FileId, Listed, SegmentName, list, regular};
-use crate::checkpoint::{SegmentKey, sync_folder};
+use crate::checkpoint::SegmentKey;
+use crate::disk::{self, sync_folder};
 use rustix::io::Errno;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -154,10 +155,9 @@ impl Spool {
     pub fn list(&self) -> Result<Vec<(SpooledName, Listed)>, SpoolError> {
         let failed = |source| SpoolError::Io { action: "list", path: self.dir.clone(), source };
         let mut links = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let Some(name) = entry.file_name().to_str().and_then(SpooledName::parse) else { continue };
-            let Some(metadata) = regular(&entry.path()).map_err(failed)? else { continue };
+        for file in disk::names(&self.dir).map_err(failed)? {
+            let Some(name) = file.to_str().and_then(SpooledName::parse) else { continue };
+            let Some(metadata) = regular(&self.dir.join(&file)).map_err(failed)? else { continue };
             links.push((name, Listed::of(&metadata)));
         }
         links.sort_unstable_by_key(|(name, _)| *name);
@@ -195,7 +195,7 @@ impl Spool {
 
 /// Links; false if `from` is gone. That the new name exists already is no error here.
 fn link(from: &Path, to: &Path) -> Result<bool, SpoolError> {
-    match fs::hard_link(from, to) {
+    match disk::hard_link(from, to) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound && matches!(FileId::at(from), Ok(None)) => Ok(false),
@@ -221,7 +221,7 @@ fn remove(path: &Path) -> Result<(), SpoolError> {
 
 /// Removes a name; that it is gone already is no error.
 pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
+    match disk::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
     }

@@ -3,6 +3,8 @@
 //! sled does not come back from a full disk: what it could not write stays unwritten in a process that goes on. So nothing is
 //! given to it while there is less room than the saves and parked entries of one turn can take.
 
+use crate::disk;
+pub use crate::disk::Space;
 use std::io;
 use std::path::Path;
 
@@ -14,18 +16,8 @@ const ROOM_MIN: u64 = 16 << 20;
 /// # Errors
 /// The file system's.
 pub fn room(dir: &Path) -> io::Result<Result<(), u64>> {
-    let space = rustix::fs::statvfs(dir)?;
-    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let free = disk::space(dir)?.free;
     Ok(if free >= ROOM_MIN { Ok(()) } else { Err(free) })
-}
-
-/// How much of a disk is free for us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Space {
-    /// Bytes that we may write.
-    pub free: u64,
-    /// Bytes in all.
-    pub total: u64,
 }
 
 /// How much is free under `dir`.
@@ -33,8 +25,7 @@ pub struct Space {
 /// # Errors
 /// The file system's.
 pub fn free_space(dir: &Path) -> io::Result<Space> {
-    let space = rustix::fs::statvfs(dir)?;
-    Ok(Space { free: space.f_bavail.saturating_mul(space.f_frsize), total: space.f_blocks.saturating_mul(space.f_frsize) })
+    disk::space(dir)
 }
 
 #[cfg(test)]

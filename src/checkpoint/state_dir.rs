@@ -1,6 +1,6 @@
 //! The state folder: its lock, its version, its sub-folders.
 
-use super::folder::{make_folder, sync_folder};
+use crate::disk::{make_folder, sync_folder};
 use super::record::UnixMillis;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};

@@ -5,6 +5,7 @@ use super::error::Fatal;
 use super::ship::Shipper;
 use crate::cdc_raw::Finality;
 use crate::checkpoint::{SegmentKey, SegmentState};
+use crate::commitlog::ReadAt;
 
 impl Pipeline {
     /// Brings to their end the segments that are final, read and durable.
@@ -72,7 +73,7 @@ impl Pipeline {
         let keys: Vec<SegmentKey> = self.unreadable.keys().filter(|key| self.tails.contains_key(key)).copied().collect();
         for key in keys {
             let cause = self.unreadable.get(&key).cloned().unwrap_or_default();
-            let length = self.inventory.open_file(key).and_then(|file| Ok(file.metadata()?.len())).unwrap_or(0);
+            let length = self.inventory.open_file(key).and_then(|file| file.length()).unwrap_or(0);
             self.ledger.update(key, |record| {
                 record.cause = Some(cause.clone());
                 record.bytes.file.length = length;

@@ -7,10 +7,10 @@ use crate::cdc_raw::gaps::{Seen, Verdict, judge};
 use crate::cdc_raw::{Finality, Finished, Found, LookError, LookReport, ScanError, SpoolError};
 use crate::checkpoint::{Ending, IndexRecord, LogicalBytes, LossCause, NamePresence, SegmentKey, SegmentRecord, SegmentState};
 use crate::commitlog::{Descriptor, Horizon, Item, SegmentName, SegmentReader};
+use crate::disk::File;
 use crate::position::CommitLogPosition;
 use crate::progress::DeliveredTo;
 use crate::telemetry::with_causes;
-use std::fs::File;
 use std::time::Duration;
 
 /// How often the folder is looked at while what is present is drained: finality shows between two looks.

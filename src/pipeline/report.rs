@@ -5,10 +5,10 @@ use super::lag::{Lags, Sight};
 use super::rates::{Growth, Pace};
 use crate::cdc_raw::Finality;
 use crate::checkpoint::{SegmentKey, SegmentRecord, SegmentState};
+use crate::disk;
 use crate::position::LogicalPosition;
 use crate::telemetry::{Lag, ParkedCount, SegmentStatus, Spool};
 use std::collections::BTreeMap;
-use std::fs;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How often the status is brought up to date. A scrape sees figures at most this old.
@@ -144,9 +144,9 @@ impl Pipeline {
     fn looks(&self) -> BTreeMap<SegmentKey, Look> {
         let now = SystemTime::now();
         let look = |key: SegmentKey| {
-            let file = fs::metadata(self.inventory.spooled_path(key)?).ok()?;
-            let age = file.modified().ok().and_then(|at| now.duration_since(at).ok()).unwrap_or_default();
-            Some((key, Look { length: file.len(), age }))
+            let file = disk::metadata(&self.inventory.spooled_path(key)?).ok()?;
+            let age = file.modified.and_then(|at| now.duration_since(at).ok()).unwrap_or_default();
+            Some((key, Look { length: file.length, age }))
         };
         self.inventory.segments().filter_map(|segment| look(segment.key())).collect()
     }

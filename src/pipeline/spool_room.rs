@@ -9,9 +9,9 @@ use super::error::Fatal;
 use crate::cdc_raw::{Finality, Finished, Presence};
 use crate::checkpoint::{LossCause, NamePresence, SegmentKey, SegmentState, free_space};
 use crate::config::{Full, Release};
+use crate::disk;
 use crate::position::CommitLogPosition;
 use crate::telemetry::with_causes;
-use std::fs;
 
 impl Pipeline {
     /// Whether the disk has the share free that `state.spool.min_free` wants. Without it nothing new is linked: what only we hold would
@@ -55,8 +55,8 @@ impl Pipeline {
     }
 
     fn length_of(&self, key: SegmentKey) -> u64 {
-        let file = self.inventory.spooled_path(key).and_then(|path| fs::metadata(path).ok());
-        file.map_or(0, |file| file.len())
+        let file = self.inventory.spooled_path(key).and_then(|path| disk::metadata(&path).ok());
+        file.map_or(0, |file| file.length)
     }
 
     fn release_early(&mut self, mut held: u64) -> Result<u64, Fatal> {

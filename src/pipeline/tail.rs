@@ -2,9 +2,9 @@
 
 use crate::checkpoint::{Entries, SkippedRange};
 use crate::commitlog::{Damage, ENTRY_OVERHEAD, Horizon, Item, Keys, SegmentError, SegmentName, SegmentReader};
+use crate::disk::File;
 use crate::position::{CommitLogPosition, LogicalPosition};
 use crate::progress::DeliveredTo;
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 

@@ -122,7 +122,7 @@ fn a_quarantined_file_is_kept_whole_and_its_names_go() {
     let path = rig.inventory.quarantine(key(1)).unwrap();
 
     assert_eq!(remaining(&rig), (false, false, false));
-    assert_eq!(written(&File::open(&path).unwrap()), 20);
+    assert_eq!(written(&disk::File::open(&path).unwrap()), 20);
     assert!(rig.inventory.get(key(1)).is_none());
 }
 

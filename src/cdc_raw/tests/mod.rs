@@ -6,7 +6,9 @@ mod model;
 
 use super::*;
 use crate::checkpoint::{Ledger, MemoryStore, SegmentKey, SegmentRecord, SegmentState, UnixMillis};
-use crate::position::{LogicalPosition, SegmentId};
+use crate::commitlog::ReadAt;
+use crate::disk;
+use crate::position::{FileOffset, LogicalPosition, SegmentId};
 use crate::progress::DeliveredTo;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -187,16 +189,16 @@ fn at(position: u32) -> DeliveredTo {
     DeliveredTo { position: LogicalPosition(position), ordinal: 0 }
 }
 
-fn header_crc(file: &File) -> Option<u32> {
+fn header_crc(file: &disk::File) -> Option<u32> {
     let mut header = [0; HEADER];
-    file.read_exact_at(&mut header, 0).ok()?;
-    Some(u32::from_be_bytes(header))
+    let read = ReadAt::read_at(file, FileOffset(0), &mut header).ok()?;
+    (read == HEADER).then(|| u32::from_be_bytes(header))
 }
 
 /// How far a segment is written.
-fn written(file: &File) -> u32 {
+fn written(file: &disk::File) -> u32 {
     let mut content = vec![0; SIZE - HEADER];
-    file.read_exact_at(&mut content, HEADER as u64).unwrap();
+    assert_eq!(ReadAt::read_at(file, FileOffset(HEADER as u64), &mut content).unwrap(), content.len());
     content.iter().take_while(|byte| **byte != 0).count() as u32
 }
 

@@ -4,13 +4,14 @@
 //! begins, so that an entry has its note at every moment, after a power cut too.
 
 use super::note::{Note, Place};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use crate::commitlog::ReadAt;
+use crate::disk::{self, File};
+use crate::position::FileOffset;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// How much of an entry is read to find its partition key, which has at most 65,535 bytes.
-const HEAD: u64 = 70_000;
+const HEAD: usize = 70_000;
 
 /// One parked entry as it lies in the folder.
 #[derive(Clone, Debug)]
@@ -29,16 +30,16 @@ pub struct Listed {
 /// What the file system says.
 pub fn list(dir: &Path) -> io::Result<Vec<Listed>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
+    for name in disk::names(dir)? {
+        let path = dir.join(name);
         if path.extension().is_none_or(|extension| extension != "entry") {
             continue;
         }
         let Some(place) = path.file_stem().and_then(|stem| Place::of_stem(stem.to_str()?)) else { continue };
-        match fs::metadata(&path) {
+        match disk::metadata(&path) {
             // Published or discarded meanwhile.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            metadata => found.push(Listed { place, bytes: metadata?.len(), note: read_note(dir, place) }),
+            metadata => found.push(Listed { place, bytes: metadata?.length, note: read_note(dir, place) }),
         }
     }
     found.sort_by_key(|listed| (listed.note.as_ref().map_or(0, |note| note.seq), listed.place));
@@ -47,7 +48,7 @@ pub fn list(dir: &Path) -> io::Result<Vec<Listed>> {
 
 /// The note of an entry.
 pub fn read_note(dir: &Path, place: Place) -> Option<Note> {
-    serde_json::from_slice(&fs::read(path(dir, place, "json")).ok()?).ok()
+    serde_json::from_slice(&disk::read(&path(dir, place, "json")).ok()?).ok()
 }
 
 /// The raw entry.
@@ -55,17 +56,19 @@ pub fn read_note(dir: &Path, place: Place) -> Option<Note> {
 /// # Errors
 /// What the file system says.
 pub fn read_frame(dir: &Path, place: Place) -> io::Result<Vec<u8>> {
-    fs::read(path(dir, place, "entry"))
+    disk::read(&path(dir, place, "entry"))
 }
 
 /// The beginning of the raw entry, with the partition key, and its last four bytes.
 pub(super) fn read_ends(dir: &Path, place: Place) -> io::Result<(Vec<u8>, [u8; 4])> {
-    use std::os::unix::fs::FileExt;
-    let file = File::open(path(dir, place, "entry"))?;
-    let mut head = Vec::new();
-    (&file).take(HEAD).read_to_end(&mut head)?;
+    let file = File::open(&path(dir, place, "entry"))?;
+    let length = file.length()?;
+    let mut head = vec![0; usize::try_from(length).map_or(HEAD, |length| length.min(HEAD))];
     let mut check = [0; 4];
-    file.read_exact_at(&mut check, file.metadata()?.len().saturating_sub(4))?;
+    let read = [file.read_at(FileOffset(0), &mut head)?, file.read_at(FileOffset(length.saturating_sub(4)), &mut check)?];
+    if read != [head.len(), check.len()] {
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
     Ok((head, check))
 }
 
@@ -85,23 +88,23 @@ pub(super) fn rewrite(dir: &Path, place: Place, note: &Note) -> io::Result<()> {
 /// Removes the files, durably; that they are not there is no error.
 pub(super) fn remove(dir: &Path, places: &[Place]) -> io::Result<()> {
     for kind in ["entry", "json"] {
-        places.iter().try_for_each(|place| if_there(fs::remove_file(path(dir, *place, kind))))?;
+        places.iter().try_for_each(|place| if_there(disk::remove_file(&path(dir, *place, kind))))?;
         sync(dir)?;
     }
     Ok(())
 }
 
 fn sync(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+    disk::sync_folder(dir)
 }
 
 /// Removes what a crash left half way: notes without an entry, and files that were being written.
 pub(super) fn clean(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
+    for name in disk::names(dir)? {
+        let path = dir.join(name);
         let Some(kind) = path.extension().and_then(|kind| kind.to_str()) else { continue };
-        if kind == "partial" || kind == "json" && !path.with_extension("entry").try_exists()? {
-            if_there(fs::remove_file(&path))?;
+        if kind == "partial" || kind == "json" && !is_there(&path.with_extension("entry"))? {
+            if_there(disk::remove_file(&path))?;
         }
     }
     Ok(())
@@ -110,10 +113,15 @@ pub(super) fn clean(dir: &Path) -> io::Result<()> {
 /// Writes beside the name and renames, so that a crash leaves the old file or the new one.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let partial = path.with_extension("partial");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&partial, path)
+    disk::write_synced(&partial, bytes)?;
+    disk::rename(&partial, path)
+}
+
+fn is_there(path: &Path) -> io::Result<bool> {
+    match disk::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        metadata => metadata.map(|_| true),
+    }
 }
 
 fn if_there(result: io::Result<()>) -> io::Result<()> {
