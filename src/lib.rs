@@ -122,6 +122,8 @@ pub mod history;
 pub mod http;
 #[cfg(feature = "encryption")]
 pub mod keystore;
+#[cfg(feature = "agent")]
+pub mod mutant;
 pub mod mutation;
 #[cfg(feature = "agent")]
 pub mod pipeline;

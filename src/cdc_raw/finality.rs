@@ -34,6 +34,8 @@ pub enum FinalReason {
     Succeeded,
     /// The name is gone from the commit-log folder.
     GoneFromCommitLog,
+    /// A former run had proved it, and has it on record: what proved it may not show again, as once a link of ours lies in the archive.
+    Recorded,
 }
 
 /// The first version in file names whose segments are linked to `cdc_raw`, not moved there.

@@ -148,6 +148,19 @@ impl Inventory {
         File::open(&self.spool.path(segment.spooled))
     }
 
+    /// Whether our link to the segment is where it should be.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn is_there(&self, key: SegmentKey) -> Result<bool, LookError> {
+        let Some(segment) = self.segments.get(&key) else { return Ok(false) };
+        let path = self.spool.path(segment.spooled);
+        match FileId::at(&path) {
+            Ok(file) => Ok(file == Some(segment.file)),
+            Err(source) => Err(SpoolError::Io { action: "look at", path, source }.into()),
+        }
+    }
+
     /// Where our link to the segment is.
     pub fn spooled_path(&self, key: SegmentKey) -> Option<PathBuf> {
         self.segments.get(&key).map(|segment| self.spool.path(segment.spooled))
@@ -215,10 +228,14 @@ impl Inventory {
         let known = record.as_ref().map(|record| record.state());
         // What was read of the index before counts only for the file that it was about: a finished segment's went with it.
         let at_work = record.filter(|record| !record.is_ended() && record.inode == listed.file.inode);
+        let is_final = at_work.as_ref().is_some_and(|record| matches!(record.state(), SegmentState::Final | SegmentState::Delivered));
         let index = IndexState::resume(at_work.and_then(|record| record.idx).map(CdcIndex::from));
         let mut segment =
             Segment { spooled, file: listed.file, index, presence: Presence::Unknown, others: None, finality: Finality::Open };
         segment.judge();
+        if is_final {
+            segment.conclude(FinalReason::Recorded);
+        }
         self.segments.insert(key, segment);
         Ok(Found { key, name: spooled.name, file: listed.file, length: listed.length, modified: listed.modified, known })
     }

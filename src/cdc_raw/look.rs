@@ -9,6 +9,7 @@ use super::scan::{FileId, Listed, Listing, ScanError, SegmentName, list};
 use super::spool::{SpoolError, SpooledName, remove_if_there};
 use crate::checkpoint::{Ending, Ledger, LedgerError, SegmentKey, SegmentRecord, SegmentState};
 use crate::disk::File;
+use crate::mutant::{Mutant, mutant};
 use std::collections::BTreeSet;
 use std::io;
 
@@ -146,7 +147,7 @@ impl Inventory {
                 false => report.no_space.push((name, had_data, length)),
             }
         }
-        if !linked.is_empty() {
+        if !linked.is_empty() && !mutant(Mutant::LinkNotSynced) {
             self.spool.sync()?;
         }
         for (name, listed) in linked {
@@ -273,7 +274,7 @@ impl Inventory {
                 report.quarantined.push(key);
             } else if record.state() == SegmentState::Delivered {
                 report.reclaimed.push(key);
-            } else {
+            } else if !mutant(Mutant::LossForgotten) {
                 report.missing.push(key);
             }
         }

@@ -117,6 +117,10 @@ impl Inventory {
     /// The segment stays as it is; do it again.
     pub fn release(&mut self, key: SegmentKey) -> Result<(), ReclaimError> {
         let segment = self.segments.get(&key).cloned().ok_or(ReclaimError::Unknown(key))?;
+        // Somebody may have removed our link since the last look: then the name in cdc_raw is the last.
+        if FileId::at(&self.spool.path(segment.spooled)).ok().flatten() != Some(segment.file) {
+            return Err(ReclaimError::Unknown(key));
+        }
         self.run(&segment, &[Step::UnlinkLog, Step::UnlinkIndex, Step::SyncCdcRaw])?;
         if let Some(segment) = self.segments.get_mut(&key) {
             segment.presence = Presence::Gone;

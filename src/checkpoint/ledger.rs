@@ -6,6 +6,7 @@ use super::record::{LossCause, SegmentKey, SegmentRecord, SegmentState, Transiti
 use super::state_dir::StateDir;
 use super::store::{Batch, CheckpointStore, StoreError};
 use super::trail::{Change, Deed, Gap, Judgement};
+use crate::mutant::{Mutant, mutant};
 use crate::position::{LogicalPosition, SegmentId};
 use crate::progress::DeliveredTo;
 use std::collections::{BTreeMap, BTreeSet};
@@ -340,6 +341,11 @@ impl Ledger {
         if batch.is_empty() {
             return Ok(());
         }
+        let ends = |(_, record): &(SegmentKey, SegmentRecord)| record.state() == SegmentState::Delivered;
+        if mutant(Mutant::SaveNotFlushed) && batch.records.iter().any(ends) {
+            self.settle();
+            return Ok(());
+        }
         self.broken = true;
         self.store.save(&batch)?;
         self.broken = false;
@@ -352,6 +358,9 @@ impl Ledger {
     pub fn covered(&self, key: SegmentKey) -> Option<Covered> {
         let live = self.live.get(&key)?;
         // Compared with the end as it is believed now: a segment found to be longer is not covered by what was saved before.
+        if mutant(Mutant::EarlyReclaim) {
+            return Some(Covered { key, inode: live.record.inode });
+        }
         let (end, inode) = live.durable?;
         (Some(end) >= live.record.end()).then_some(Covered { key, inode })
     }

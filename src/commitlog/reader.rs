@@ -218,6 +218,21 @@ impl<R: ReadAt> SegmentReader<R> {
         self.ends_empty && matches!(self.place, Place::Marker { .. })
     }
 
+    /// Whether something below `horizon` that the node has written does not verify, so that reading waits in front of it: an entry or
+    /// a section under a valid marker, or a marker that is neither valid nor zero. As long as the node writes, it may be just being written.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn is_in_doubt(&self, horizon: Horizon) -> io::Result<bool> {
+        let Place::Marker { at, .. } = &self.place else { return Ok(matches!(&self.place, Place::Section(section) if section.left() > 0)) };
+        Ok(match self.marker(*at)? {
+            None | Some(SyncMarker::Zero) => false,
+            // A section above the horizon waits for the horizon.
+            Some(SyncMarker::Valid { .. }) => horizon == Horizon::Marked,
+            Some(SyncMarker::Torn { .. } | SyncMarker::Invalid { .. }) => true,
+        })
+    }
+
     /// What the header says: version, id, compression, encryption.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor

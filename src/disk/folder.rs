@@ -1,6 +1,7 @@
 //! Folders whose names survive a power cut.
 
-use std::fs::{DirBuilder, File};
+use super::{played, sync_folder};
+use std::fs::DirBuilder;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::UnixMillis;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// The machine's clock, or one that a test holds in its hand.
@@ -15,6 +15,8 @@ struct Manual {
     /// What one look at the clock takes.
     look_us: u64,
     elapsed_us: AtomicU64,
+    /// By how much somebody has set the time of day.
+    jumped_ms: AtomicI64,
 }
 
 /// Where a manual clock begins: in 2025.
@@ -26,7 +28,7 @@ impl Clock {
     /// Under it the folder is not watched either, because events of the file system come when they like: it is looked at when the
     /// clock says so.
     pub fn manual(look: Duration) -> Clock {
-        let manual = Manual { origin: Instant::now(), look_us: micros(look), elapsed_us: AtomicU64::new(0) };
+        let manual = Manual { origin: Instant::now(), look_us: micros(look), elapsed_us: AtomicU64::new(0), jumped_ms: AtomicI64::new(0) };
         Clock(Some(Arc::new(manual)))
     }
 
@@ -34,6 +36,13 @@ impl Clock {
     pub fn advance(&self, by: Duration) {
         if let Some(manual) = &self.0 {
             manual.elapsed_us.fetch_add(micros(by), Ordering::Relaxed);
+        }
+    }
+
+    /// Sets the time of day of a manual clock, forward or back; time goes on as before.
+    pub fn jump(&self, by_ms: i64) {
+        if let Some(manual) = &self.0 {
+            manual.jumped_ms.fetch_add(by_ms, Ordering::Relaxed);
         }
     }
 
@@ -55,7 +64,10 @@ impl Clock {
     pub(super) fn unix(&self) -> UnixMillis {
         match &self.0 {
             None => SystemTime::now().into(),
-            Some(manual) => UnixMillis(MANUAL_ORIGIN_MS + manual.elapsed_us.load(Ordering::Relaxed) / 1000),
+            Some(manual) => {
+                let elapsed = manual.elapsed_us.load(Ordering::Relaxed) / 1000;
+                UnixMillis((MANUAL_ORIGIN_MS + elapsed).saturating_add_signed(manual.jumped_ms.load(Ordering::Relaxed)))
+            }
         }
     }
 }

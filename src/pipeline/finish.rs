@@ -6,6 +6,7 @@ use super::ship::Shipper;
 use crate::cdc_raw::Finality;
 use crate::checkpoint::{SegmentKey, SegmentState};
 use crate::commitlog::ReadAt;
+use crate::mutant::{Mutant, mutant};
 
 impl Pipeline {
     /// Brings to their end the segments that are final, read and durable.
@@ -22,7 +23,9 @@ impl Pipeline {
             return Ok(());
         }
         // One save for all of them: only a durable record gives leave to remove a last link (I3).
-        self.ledger.save()?;
+        if !mutant(Mutant::EarlyReclaim) {
+            self.ledger.save()?;
+        }
         for key in covered {
             self.remove(key)?;
         }
@@ -53,6 +56,10 @@ impl Pipeline {
     fn remove(&mut self, key: SegmentKey) -> Result<(), Fatal> {
         let Some(record) = self.ledger.get(key) else { return Ok(()) };
         let file = record.file.clone();
+        // Somebody has removed our link: the next look makes it anew, or finds that there is nothing left to remove.
+        if !self.inventory.is_there(key)? {
+            return Ok(());
+        }
         if record.damage.is_empty() {
             let Some(covered) = self.ledger.covered(key) else { return Ok(()) };
             let ending = self.inventory.reclaim(covered)?;
@@ -72,6 +79,9 @@ impl Pipeline {
     fn keep_unreadable(&mut self) -> Result<(), Fatal> {
         let keys: Vec<SegmentKey> = self.unreadable.keys().filter(|key| self.tails.contains_key(key)).copied().collect();
         for key in keys {
+            if !self.inventory.is_there(key)? {
+                continue;
+            }
             let cause = self.unreadable.get(&key).cloned().unwrap_or_default();
             let length = self.inventory.open_file(key).and_then(|file| file.length()).unwrap_or(0);
             self.ledger.update(key, |record| {
@@ -99,6 +109,7 @@ impl Pipeline {
         self.succeeding.remove(&key);
         self.unreadable.remove(&key);
         self.doubtful.remove(&key);
+        self.read_after_look.remove(&key);
         if let Some(Shipper { window, .. }) = &mut self.shipper {
             window.forget(key.id);
         }

@@ -46,6 +46,8 @@ impl Pipeline {
                 return Ok(());
             }
         };
+        let is_held = |name: &SegmentName| self.inventory.segments().any(|segment| segment.name() == *name);
+        self.unlinked = report.failed.iter().map(|(name, _)| name).filter(|name| !is_held(name)).map(|name| name.id).min();
         self.note_obstacle(first_of(&report.failed).map(|text| (text, false)));
         self.schedule.looks += 1;
         self.take_in_report(report)?;
@@ -225,6 +227,7 @@ impl Pipeline {
         self.succeeding.remove(&key);
         self.unreadable.remove(&key);
         self.doubtful.remove(&key);
+        self.read_after_look.remove(&key);
         if let Some(shipper) = &mut self.shipper {
             shipper.window.abandon(key.id);
         }

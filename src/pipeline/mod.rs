@@ -69,6 +69,8 @@ use crate::checkpoint::{Ledger, LedgerError, SegmentKey, SegmentState, StoreErro
 use crate::config;
 use crate::history::History;
 use crate::keystore::Keystore;
+use crate::mutant::{Mutant, mutant};
+use crate::position::SegmentId;
 use crate::progress::DeliveredTo;
 use crate::telemetry::{Metrics, SharedStatus};
 use account::Accounts;
@@ -175,6 +177,12 @@ pub struct Pipeline {
     /// Those that cannot be read, and may be only half written.
     doubtful: BTreeSet<SegmentKey>,
     watching: Watching,
+    /// The first segment that is in `cdc_raw` and could not be linked at the last look.
+    unlinked: Option<SegmentId>,
+    /// Segments that have shown data before some look.
+    read_after_look: BTreeSet<SegmentKey>,
+    /// The segment that later ones wait for, because something in it does not verify.
+    waits_at: Option<SegmentKey>,
     drain: Option<BTreeSet<SegmentKey>>,
     /// Whether the last pass read everything below the horizon.
     read_all: bool,
@@ -267,6 +275,9 @@ impl Pipeline {
             unreadable: BTreeMap::new(),
             doubtful: BTreeSet::new(),
             watching,
+            unlinked: None,
+            read_after_look: BTreeSet::new(),
+            waits_at: None,
             drain: None,
             read_all: false,
             halted: None,
@@ -467,10 +478,13 @@ impl Pipeline {
         }
         self.forget_retries();
         self.accounts.begin_again();
+        if mutant(Mutant::RewindForgetsParked) {
+            self.parked.unblock_all();
+        }
         self.pending = None;
         self.obstacle = None;
-        let keys: Vec<SegmentKey> = self.tails.keys().copied().collect();
-        for key in keys {
+        // One whose link somebody has removed has no file to begin with again: the next look links it, or finds that it is lost.
+        for key in std::mem::take(&mut self.tails).into_keys() {
             self.open_tail(key)?;
         }
         Ok(())
@@ -581,7 +595,7 @@ fn note_sink(ledger: &mut Ledger, shipper: &Shipper) {
 }
 
 /// The key of a segment that is being read. Two contents of one id are never read at once.
-fn key_of(tails: &BTreeMap<SegmentKey, Tail>, id: crate::position::SegmentId) -> Option<SegmentKey> {
+fn key_of(tails: &BTreeMap<SegmentKey, Tail>, id: SegmentId) -> Option<SegmentKey> {
     tails.range(SegmentKey::first(id)..).next().map(|(key, _)| *key).filter(|key| key.id == id)
 }
 

@@ -6,9 +6,10 @@ use super::retry::Turn;
 use super::tail::{Fates, Next};
 use super::{Pipeline, Schedule};
 use crate::cdc_raw::Finality;
-use crate::checkpoint::{Bytes, DamageRecord, FileBytes, LogicalBytes, SegmentKey};
+use crate::checkpoint::{Bytes, DamageRecord, FileBytes, LogicalBytes, SegmentKey, SegmentState};
 use crate::commitlog::{Coverage, Damage, Horizon, SegmentError};
 use crate::position::{CommitLogPosition, LogicalPosition};
+use crate::progress::DeliveredTo;
 use std::time::{Duration, Instant};
 
 /// How long one turn reads before it looks at everything else again.
@@ -62,10 +63,22 @@ impl Pipeline {
         {
             return Ok(Pass::Blocked);
         }
+        while self.looks_before_it_begins()? {}
         let keys: Vec<SegmentKey> = self.tails.keys().copied().collect();
         let mut moved = false;
         for (i, key) in keys.iter().enumerate() {
-            match self.drain_segment(*key, until)? {
+            // Our link to it is gone, or a link to one before it could not be made: the next look decides, and until then nothing that
+            // stands behind it goes first.
+            if self.unlinked.is_some_and(|unlinked| unlinked < key.id) {
+                break;
+            }
+            let Some(horizon) = self.horizon(*key) else {
+                match self.ledger.get(*key).map(|record| record.state()) {
+                    Some(SegmentState::Open | SegmentState::Final) => break,
+                    _ => continue,
+                }
+            };
+            match self.drain_segment(*key, horizon, until)? {
                 Drained::Complete { moved: some } => moved |= some,
                 Drained::More => return Ok(Pass::More),
                 Drained::Blocked => return Ok(Pass::Blocked),
@@ -77,14 +90,55 @@ impl Pipeline {
             if !self.later_shows_data(keys.get(i + 1..).unwrap_or_default())? {
                 break;
             }
-            match self.drain_segment(*key, until)? {
+            // The node syncs its segments in their order, so this one is on its disk up to its last marker, whatever was seen of its index:
+            // that may have been looked at too early, or be gone.
+            let horizon = if horizon == Horizon::Final { horizon } else { Horizon::Marked };
+            match self.drain_segment(*key, horizon, until)? {
                 Drained::Complete { moved: some } => moved |= some,
                 Drained::More => return Ok(Pass::More),
                 Drained::Blocked => return Ok(Pass::Blocked),
             }
+            if horizon != Horizon::Final && self.is_in_doubt(*key)? {
+                break;
+            }
         }
         self.schedule.pace(moved, self.settings.poll_min, self.settings.poll_max);
         Ok(Pass::Complete)
+    }
+
+    /// Looks at the folder once more before the first entry of a segment is read, after it has shown data: one before it may have been
+    /// linked since the last look, which the node does late where `cdc_raw` was full, but before it writes CDC data to the next. Answers
+    /// whether it has looked.
+    fn looks_before_it_begins(&mut self) -> Result<bool, Fatal> {
+        let keys: Vec<SegmentKey> = self.tails.keys().copied().collect();
+        for key in keys {
+            let has_begun = self.ledger.get(key).is_none_or(|record| record.delivered_to != DeliveredTo::default());
+            if has_begun || self.read_after_look.contains(&key) || !self.later_shows_data(&[key])? {
+                continue;
+            }
+            // What is final by now showed all that it has before this look.
+            let is_final = |key: &SegmentKey| self.inventory.get(*key).is_some_and(|segment| segment.finality() != Finality::Open);
+            let shown: Vec<SegmentKey> = self.tails.keys().copied().filter(|other| *other == key || is_final(other)).collect();
+            self.read_after_look.extend(shown);
+            self.look()?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Whether something in a segment that is not final does not verify. The node has gone on, so it is damage, most likely; but only a
+    /// final segment has damage, and what stands behind it comes before what is in later segments. The later ones make it final soon. Of
+    /// one whose header cannot be read nothing comes, so nobody waits for it.
+    fn is_in_doubt(&mut self, key: SegmentKey) -> Result<bool, Fatal> {
+        let Some(tail) = self.tails.get(&key) else { return Ok(false) };
+        let path = tail.file_name().to_owned();
+        let is_entry =
+            tail.is_in_doubt(Horizon::Marked).map_err(|source| Fatal::Io { action: "read", path: path.clone().into(), source })?;
+        if is_entry && self.waits_at.as_ref() != Some(&key) {
+            tracing::warn!(segment = path, "something in it does not verify, and it may not be final yet: later segments wait for that");
+            self.waits_at = Some(key);
+        }
+        Ok(is_entry)
     }
 
     /// How long the turn may wait for reports after such a pass.
@@ -127,8 +181,7 @@ impl Pipeline {
         self.shipper.is_none()
     }
 
-    fn drain_segment(&mut self, key: SegmentKey, until: Instant) -> Result<Drained, Fatal> {
-        let Some(horizon) = self.horizon(key) else { return Ok(Drained::Complete { moved: false }) };
+    fn drain_segment(&mut self, key: SegmentKey, horizon: Horizon, until: Instant) -> Result<Drained, Fatal> {
         let mut moved = false;
         loop {
             if self.schedule.clock.now() >= until {

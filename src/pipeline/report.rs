@@ -9,7 +9,7 @@ use crate::disk;
 use crate::position::LogicalPosition;
 use crate::telemetry::{Lag, ParkedCount, SegmentStatus, Spool};
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// How often the status is brought up to date. A scrape sees figures at most this old.
 const REPORT_INTERVAL: Duration = Duration::from_millis(250);
@@ -57,7 +57,7 @@ impl Pipeline {
         if !now && self.schedule.now < self.schedule.next_report {
             return;
         }
-        let begun = Instant::now();
+        let begun = self.schedule.clock.now();
         self.show_tables();
         let looks = self.looks();
         let ready = self.readiness();
@@ -94,7 +94,8 @@ impl Pipeline {
             status.parked = parked;
             status.parked_bytes = self.parked.bytes();
         });
-        self.schedule.next_report = self.schedule.now + REPORT_INTERVAL.max(begun.elapsed() * REPORT_SHARE);
+        let took = self.schedule.clock.now().saturating_duration_since(begun);
+        self.schedule.next_report = self.schedule.now + REPORT_INTERVAL.max(took * REPORT_SHARE);
     }
 
     /// Gives every published table its series before its first event, so that `increase()` sees that one too.

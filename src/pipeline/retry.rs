@@ -47,6 +47,8 @@ pub(super) struct Retries {
 struct UnderWay {
     todo: VecDeque<Place>,
     from: u32,
+    /// What was known when it began.
+    stamp: (u64, u64),
 }
 
 /// An entry of which everything, or a part, is in the sink's hands.
@@ -217,7 +219,7 @@ impl Pipeline {
         let refused = refused.filter(|place| self.parked.get(*place).is_some_and(|item| item.class == Class::Refused));
         let todo: VecDeque<Place> = self.parked.queue().chain(refused).collect();
         self.parked.unblock_all();
-        self.retries.pass = Some(UnderWay { todo, from: 0 });
+        self.retries.pass = Some(UnderWay { todo, from: 0, stamp: self.tables.stamp() });
         if self.retries.is_alone {
             self.leave_to_the_reader(reach);
         }
@@ -308,8 +310,9 @@ impl Pipeline {
     }
 
     fn end_pass(&mut self) {
-        self.retries.pass = None;
-        self.retries.tried = Some(self.tables.stamp());
+        let begun = self.retries.pass.take().map(|pass| pass.stamp);
+        // What has come meanwhile may help those that were tried before it came.
+        self.retries.tried = Some(self.tables.stamp()).filter(|now| begun == Some(*now));
         let defined = |id: TableId| (id, self.tables.definitions(id));
         self.retries.definitions = self.parked.blocked_tables().map(defined).collect();
         let (handed_over, left) = (self.retries.sent.len(), self.parked.queue().count());

@@ -3,6 +3,7 @@
 use crate::config::TableFilter;
 use crate::envelope::{Envelope, Record, Topic};
 use crate::event::{self, ChangeEvent, Operation, ProjectError};
+use crate::mutant::{Mutant, mutant};
 use crate::mutation::Mutation;
 use crate::position::{CommitLogPosition, LogicalPosition, SegmentId};
 use crate::progress::{EventPlace, Ticket, Window};
@@ -384,6 +385,7 @@ impl Shipper {
                     self.metrics.event(&flight.keyspace, &flight.table, operation.letter(), flight.bytes);
                 }
             }
+            Err(_) if mutant(Mutant::FailureCountsAsAck) => self.window.acknowledge(report.ticket),
             Err(failure) => {
                 if let DeliveryFailure::Refused(reason) = &failure {
                     self.refused.insert(flight.key, reason.clone());

@@ -3,6 +3,7 @@
 use crate::checkpoint::{Entries, SkippedRange};
 use crate::commitlog::{Damage, ENTRY_OVERHEAD, Horizon, Item, Keys, SegmentError, SegmentName, SegmentReader};
 use crate::disk::File;
+use crate::mutant::{Mutant, mutant};
 use crate::position::{CommitLogPosition, LogicalPosition};
 use crate::progress::DeliveredTo;
 use std::io;
@@ -194,7 +195,8 @@ impl Tail {
             Item::Entry(entry) => {
                 let at = CommitLogPosition { segment: self.name.id, position: entry.end };
                 // The ordinal speaks of the first entry behind the position, and of no other.
-                let from = (entry.end > self.resume.position).then(|| std::mem::take(&mut self.resume.ordinal));
+                let begins = if mutant(Mutant::ResumeTooFar) { entry.start } else { entry.end };
+                let from = (begins > self.resume.position).then(|| std::mem::take(&mut self.resume.ordinal));
                 Next::Entry(Arrival { at, from, frame: entry.frame })
             }
             Item::Damage(damage) => {
@@ -236,6 +238,14 @@ impl Tail {
     /// Whether everything in the segment was read.
     pub fn has_ended(&self) -> bool {
         self.reader().is_some_and(SegmentReader::is_at_end)
+    }
+
+    /// Whether reading waits in front of something that does not verify.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn is_in_doubt(&self, horizon: Horizon) -> io::Result<bool> {
+        self.reader().map_or(Ok(false), |reader| reader.is_in_doubt(horizon))
     }
 
     /// The reader, once the header could be read.

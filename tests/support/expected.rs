@@ -199,7 +199,7 @@ impl<'c> Reader<'c> {
 }
 
 /// The partition key of a serialized mutation: number of updates, table id, length, key.
-fn key(body: &[u8]) -> Vec<u8> {
+pub fn key(body: &[u8]) -> Vec<u8> {
     let (rest, _) = codec::unsigned_vint32(body).expect("a number of updates");
     codec::vint_bytes(&rest[16..], "key").expect("a key").1.to_vec()
 }

@@ -102,13 +102,22 @@ pub fn plain(id: u64, sections: &[Vec<Vec<u8>>], size: usize) -> Vec<u8> {
 pub fn lz4(id: u64, sections: &[Vec<Vec<u8>>]) -> Vec<u8> {
     let mut bytes = header(7, id, LZ4_PARAMS);
     for entries in sections {
-        let entries = entries.concat();
-        let mut section = (entries.len() as u32).to_be_bytes().to_vec();
-        section.extend((entries.len() as u32).to_le_bytes());
-        section.extend(lz4_flex::block::compress(&entries));
-        push_section(&mut bytes, id, &section);
+        push_section(&mut bytes, id, &lz4_section(&entries.concat()));
     }
     bytes
+}
+
+/// An empty LZ4 segment.
+pub fn lz4_header(id: u64) -> Vec<u8> {
+    header(7, id, LZ4_PARAMS)
+}
+
+/// What stands in an LZ4 section of these bytes.
+pub fn lz4_section(entries: &[u8]) -> Vec<u8> {
+    let mut section = (entries.len() as u32).to_be_bytes().to_vec();
+    section.extend((entries.len() as u32).to_le_bytes());
+    section.extend(lz4_flex::block::compress(entries));
+    section
 }
 
 /// The header of a segment.
@@ -150,12 +159,19 @@ pub fn frame(body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn push_section(bytes: &mut Vec<u8>, id: u64, content: &[u8]) {
+/// Appends a section with its marker.
+pub fn push_section(bytes: &mut Vec<u8>, id: u64, content: &[u8]) {
     let at = bytes.len();
-    let next = at + MARKER + content.len();
-    bytes.extend((next as u32).to_be_bytes());
-    bytes.extend(marker_crc(id, at).to_be_bytes());
+    bytes.extend(marker(id, at, at + MARKER + content.len()));
     bytes.extend(content);
+}
+
+/// A marker that stands at `at` and says where the next one stands.
+pub fn marker(id: u64, at: usize, next: usize) -> [u8; MARKER] {
+    let mut marker = [0; MARKER];
+    marker[..4].copy_from_slice(&(next as u32).to_be_bytes());
+    marker[4..].copy_from_slice(&marker_crc(id, at).to_be_bytes());
+    marker
 }
 
 fn header_end(bytes: &[u8]) -> usize {

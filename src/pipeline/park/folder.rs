@@ -6,6 +6,7 @@
 use super::note::{Note, Place};
 use crate::commitlog::ReadAt;
 use crate::disk::{self, File};
+use crate::mutant::{Mutant, mutant};
 use crate::position::FileOffset;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -76,6 +77,9 @@ pub(super) fn read_ends(dir: &Path, place: Place) -> io::Result<(Vec<u8>, [u8; 4
 pub(super) fn write(dir: &Path, place: Place, frame: &[u8], note: &Note) -> io::Result<()> {
     rewrite(dir, place, note)?;
     write_durably(&path(dir, place, "entry"), frame)?;
+    if mutant(Mutant::ParkedNotSynced) {
+        return Ok(());
+    }
     sync(dir)
 }
 

@@ -80,6 +80,8 @@ impl Parked {
     /// What the file system says.
     pub fn open(dir: &Path, limit: u64) -> io::Result<Parked> {
         folder::clean(dir)?;
+        // What a crash left behind may never have reached the disk, and the watermark is about to count on it.
+        folder::sync(dir)?;
         let mut parked = Parked {
             dir: dir.to_owned(),
             limit,
