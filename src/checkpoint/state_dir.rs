@@ -1,7 +1,7 @@
 //! The state folder: its lock, its version, its sub-folders.
 
-use crate::disk::{make_folder, sync_folder};
 use super::record::UnixMillis;
+use crate::disk::{make_folder, sync_folder};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;

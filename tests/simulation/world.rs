@@ -321,6 +321,7 @@ impl World {
             clock: self.clock.clone(),
         };
         let settings = Settings {
+            commit_interval: Duration::from_millis(100),
             synced: self.config.synced,
             poll_min: Duration::from_micros(10),
             poll_max: Duration::from_micros(10),

@@ -98,7 +98,8 @@ pub(super) fn remove(dir: &Path, places: &[Place]) -> io::Result<()> {
     Ok(())
 }
 
-fn sync(dir: &Path) -> io::Result<()> {
+/// Makes the names durable.
+pub(super) fn sync(dir: &Path) -> io::Result<()> {
     disk::sync_folder(dir)
 }
 
