@@ -23,6 +23,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// How often the node acts between two effects of the agent, in all of a run.
+const INTERLEAVED_MAX: u32 = 2000;
 /// How many of the last effects a failure shows.
 const SHOWN: usize = 30;
 
@@ -52,6 +54,8 @@ pub struct Model {
     pub violation: Option<String>,
     /// Effects so far.
     pub effects: u64,
+    /// How often the node has acted between two effects of the agent.
+    interleaved: u32,
     /// Deaths before or after an effect.
     pub deaths: u64,
     /// The last effects, or all of them.
@@ -82,6 +86,7 @@ impl Model {
             keeps: false,
             violation: None,
             effects: 0,
+            interleaved: 0,
             deaths: 0,
             told: VecDeque::new(),
             tells_all,
@@ -125,7 +130,9 @@ impl Model {
     }
 
     fn interleave(&mut self) {
-        if self.interleaves_per_mille > 0 && self.choices.happens(self.interleaves_per_mille) {
+        // Each segment that it makes gives the agent more effects to act between: without an end the two would never be done.
+        if self.interleaves_per_mille > 0 && self.choices.happens(self.interleaves_per_mille) && self.interleaved < INTERLEAVED_MAX {
+            self.interleaved += 1;
             self.node_acts();
         }
     }

@@ -366,6 +366,13 @@ impl World {
         checks::note_destroyed(model);
     }
 
+    /// How many segments are at their end, and how far the others are delivered, all together.
+    fn reach(&self) -> (u64, u64) {
+        let Some(pipeline) = &self.pipeline else { return (0, 0) };
+        let ended = pipeline.ledger().ended().map(|(_, count)| count).sum();
+        (ended, pipeline.ledger().live().map(|(_, record)| u64::from(record.delivered_to.position.0)).sum())
+    }
+
     /// Nothing goes wrong any more: everything must come to its end.
     fn drain(&mut self) -> Result<(), String> {
         if !self.learned {
@@ -381,12 +388,18 @@ impl World {
             model.node.end(&mut model.disk);
             checks::note_destroyed(model);
         }
-        for turn in 0..DRAIN_TURNS {
+        let (mut furthest, mut idle, mut turn) = ((0, 0), 0, 0);
+        while idle < DRAIN_TURNS {
+            (turn, idle) = (turn + 1, idle + 1);
             self.tally.steps += 1;
             self.clock.advance(Duration::from_millis(if turn % 20 == 19 { 61_000 } else { 110 }));
             self.agent_turns()?;
             if turn > 10 && self.is_at_rest() {
                 return self.settle_up();
+            }
+            let reach = self.reach();
+            if reach > furthest {
+                (furthest, idle) = (reach, 0);
             }
         }
         let model = self.shared.lock();
