@@ -5,7 +5,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ringtail::commitlog::{Horizon, Item, MappedSegment, ReadAt, SegmentReader};
-use ringtail::envelope::{Envelope, EnvelopeSettings, PartitionBy, TopicTemplate};
+use ringtail::envelope::{Envelope, EnvelopeSettings, TopicTemplate};
 use ringtail::event;
 use ringtail::mutation;
 use ringtail::position::CommitLogPosition;
@@ -68,9 +68,7 @@ fn decode(criterion: &mut Criterion) {
             topic: TopicTemplate::parse("{prefix}.{keyspace}.{table}").expect("the default template"),
             cluster: "bench".into(),
             version: "0".into(),
-            partition_by: PartitionBy::PartitionKey,
-            schema_topic: None,
-            audit_topic: None,
+            ..EnvelopeSettings::default()
         });
         bencher.iter(|| {
             walk(segment.as_slice(), |at, body| {

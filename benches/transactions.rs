@@ -109,7 +109,8 @@ fn record(topic: &str, n: u64, since: Instant) -> Record {
         topic: topic.into(),
         key: (n % 1000).to_string().into_bytes(),
         value: Some(value),
-        headers: vec![("ringtail.id", n.to_string())],
+        headers: vec![("ringtail.id".into(), n.to_string())],
+        timestamp: None,
         partition_key: Vec::new(),
         partition_by: PartitionBy::RecordKey,
     }

@@ -13,8 +13,9 @@ pub fn print(path: &str, schema: &str, out: &mut dyn Write) -> Result<(), Box<dy
             Item::Entry(entry) => match mutation::decode(entry.body(), &catalog) {
                 Ok(mutation) => {
                     for event in event::project(CommitLogPosition { segment: name.id, position: entry.end }, &mutation)?.events {
-                        let record = envelope.encode(&event, &name.log(), event.timestamp.0 / 1000);
-                        writeln!(out, "{}", String::from_utf8(record.value.unwrap_or_default())?)?;
+                        for record in envelope.encode(&event, &name.log(), event.timestamp.0 / 1000)? {
+                            writeln!(out, "{}", String::from_utf8(record.value.unwrap_or_default())?)?;
+                        }
                     }
                 }
                 Err(incomplete) => eprintln!("position {}: {}", entry.end, incomplete.error),

@@ -84,7 +84,7 @@
 //!     let at = CommitLogPosition { segment: name.id, position: entry.end };
 //!     let mutation = mutation::decode(entry.body(), &catalog).map_err(|incomplete| incomplete.error)?;
 //!     for event in event::project(at, &mutation)?.events.iter().filter(|event| event.update.table.is_published()) {
-//!         records.push(envelope.encode(event, &name.log(), event.timestamp.0 / 1000));
+//!         records.extend(envelope.encode(event, &name.log(), event.timestamp.0 / 1000)?);
 //!     }
 //! }
 //! assert_eq!(records.len(), 42);
@@ -110,6 +110,7 @@ pub mod codec;
 pub mod commitlog;
 #[cfg(feature = "agent")]
 pub mod config;
+pub mod connect;
 pub mod cql;
 #[cfg(feature = "agent")]
 pub mod disk;

@@ -114,7 +114,8 @@ fn record(key: u32, value: u32) -> Record {
         topic: TOPIC.into(),
         key: format!("{{\"p\":{key}}}").into_bytes(),
         value: Some(value.to_string().into_bytes()),
-        headers: vec![("ringtail.id", format!("n1/1/{value}/0"))],
+        headers: vec![("ringtail.id".into(), format!("n1/1/{value}/0"))],
+        timestamp: None,
         partition_key: key.to_be_bytes().to_vec(),
         partition_by: PartitionBy::PartitionKey,
     }
@@ -167,7 +168,7 @@ fn record_key_chooses_the_partition_where_the_record_says_so() {
 #[test]
 fn key_headers_and_tombstone_arrive_as_they_are() {
     let mut scene = Scene::new(1, 100);
-    let tombstone = Record { value: None, headers: vec![("b", "ü".into()), ("a", String::new())], ..record(3, 0) };
+    let tombstone = Record { value: None, headers: vec![("b".into(), "ü".into()), ("a".into(), String::new())], ..record(3, 0) };
     scene.deliver(std::slice::from_ref(&tombstone));
 
     let mut config = ClientConfig::new();

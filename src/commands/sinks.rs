@@ -1,7 +1,7 @@
 //! From the configuration to a sink and what is put before it.
 
-use ringtail::config::{self, Config, Delivery, SinkTo};
-use ringtail::envelope::{Envelope, EnvelopeSettings, PartitionBy, TopicTemplate};
+use ringtail::config::{self, Config, Delivery, EnvelopeKind, SinkTo};
+use ringtail::envelope::{Envelope, EnvelopeSettings, Form, PartitionBy, TopicTemplate};
 use ringtail::pipeline::Shipper;
 use ringtail::progress::{Limits, Window};
 use ringtail::sink::kafka::TransactionSettings;
@@ -47,6 +47,10 @@ pub fn shipper(config: &Config, sink: Box<dyn Sink>, node: &str, cluster: &str, 
         topic: TopicTemplate::parse(&config.topics.name)?,
         cluster: cluster.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        form: form(&config.events),
+        conversion: config.events.conversion,
+        schemas: config.events.schemas,
+        tombstones: config.events.tombstones,
         partition_by: match config.topics.partition_by {
             config::PartitionBy::PartitionKey => PartitionBy::PartitionKey,
             config::PartitionBy::RecordKey => PartitionBy::RecordKey,
@@ -56,6 +60,14 @@ pub fn shipper(config: &Config, sink: Box<dyn Sink>, node: &str, cluster: &str, 
     };
     let window = Window::new(Limits::events(config.sink.window));
     Ok(Shipper::new(sink, window, Envelope::new(settings), config.tables.clone(), metrics))
+}
+
+/// The form of key and value.
+fn form(events: &config::Events) -> Form {
+    match events.envelope {
+        EnvelopeKind::Flat => Form::Flat,
+        EnvelopeKind::Debezium | EnvelopeKind::Outbox => Form::Lossless,
+    }
 }
 
 /// librdkafka's properties as the sink takes them.

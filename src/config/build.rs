@@ -1,6 +1,7 @@
 //! From what was written to what can be run: values get their types, and keys are checked against each other.
 
 use super::error::ConfigError;
+use super::events;
 use super::kafka;
 use super::not_built;
 use super::raw::Raw;
@@ -24,6 +25,7 @@ pub(super) fn build(raw: &Raw) -> Result<Config, ConfigError> {
         state: state(raw)?,
         schema: schema(raw)?,
         tables: TableFilter { include: patterns(raw, "tables.include")?, exclude: patterns(raw, "tables.exclude")? },
+        events: events::events(raw)?,
         topics: topics(raw, &sink.to)?,
         sink,
         http: http(raw)?,
@@ -36,11 +38,6 @@ pub(super) fn build(raw: &Raw) -> Result<Config, ConfigError> {
 /// Settings of which one value is built: anything else is misspelt, or was refused before.
 fn only_default(raw: &Raw) -> Result<(), ConfigError> {
     raw.choice("source.from", &[("oldest", ())])?;
-    raw.choice("events.envelope", &[("debezium", ())])?;
-    raw.choice("events.serializer", &[("json", ())])?;
-    for key in ["events.strict", "events.schemas", "events.tombstones"] {
-        raw.flag(key)?;
-    }
     Ok(())
 }
 

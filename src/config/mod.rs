@@ -19,6 +19,7 @@ mod build;
 mod deploy_tests;
 mod env;
 mod error;
+mod events;
 mod interpolate;
 mod kafka;
 mod keys;
@@ -33,6 +34,7 @@ mod types;
 mod units;
 
 pub use error::ConfigError;
+pub use events::{EnvelopeKind, Events, SerializerKind};
 pub use kafka::WINDOW_BYTES;
 pub use node_settings::NodeSettings;
 pub use secret::Secret;

@@ -2,6 +2,7 @@
 
 use super::not_built::{NOT_BUILT, Refused};
 use super::*;
+use crate::connect::Conversion;
 use crate::keystore::{Keystore, KeystoreType};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -149,6 +150,15 @@ fn the_defaults_are_the_documented_ones() {
             wait: Duration::from_secs(10),
         },
         tables: TableFilter { include: vec![TablePattern::parse("*.*").unwrap()], exclude: vec![] },
+        events: Events {
+            envelope: EnvelopeKind::Debezium,
+            strict: false,
+            serializer: SerializerKind::Json,
+            schemas: false,
+            tombstones: false,
+            conversion: Conversion::default(),
+            heartbeat: Duration::ZERO,
+        },
         topics: Topics {
             prefix: "ringtail".into(),
             name: "{prefix}.{keyspace}.{table}".into(),

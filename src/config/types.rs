@@ -1,5 +1,6 @@
 //! What is built from a configuration: every value checked, with its unit in its type.
 
+use super::events::Events;
 use super::kafka;
 use super::secret::Secret;
 use super::tables::TableFilter;
@@ -25,6 +26,8 @@ pub struct Config {
     pub schema: Schema,
     /// Which tables are published.
     pub tables: TableFilter,
+    /// The shape and the bytes of records.
+    pub events: Events,
     /// Where events go within the sink.
     pub topics: Topics,
     /// Where events go.

@@ -1,9 +1,13 @@
 //! The default envelope: Debezium's shape, and beside it all that the mutation says.
 
+use super::flat::Flat;
 use super::key::PrimaryKey;
+use super::serializer::Serializer;
+use super::shape::{Moment, Shape};
 use super::source::{Place, Source};
-use super::{PartitionBy, Record, Topic, TopicTemplate, after, json, ringtail, schema_change};
-use crate::event::ChangeEvent;
+use super::{EncodeError, PartitionBy, Record, Topic, TopicTemplate, after, json, ringtail, schema_change};
+use crate::connect::Conversion;
+use crate::event::{ChangeEvent, Operation};
 use crate::position::{CommitLogPosition, EventId};
 use crate::schema::{SchemaChange, TableId, TableMetadata};
 use std::collections::HashMap;
@@ -25,6 +29,14 @@ pub struct EnvelopeSettings {
     pub cluster: String,
     /// The version of this program.
     pub version: String,
+    /// `events.envelope`.
+    pub form: Form,
+    /// How decimals and varints are written, in forms that have schemas.
+    pub conversion: Conversion,
+    /// `events.schemas`: whether each message carries its schema.
+    pub schemas: bool,
+    /// `events.tombstones`: whether a record without a value follows a delete.
+    pub tombstones: bool,
     /// `topics.partition_by`.
     pub partition_by: PartitionBy,
     /// `topics.schema`: where changes of the schema go, if anywhere.
@@ -42,6 +54,10 @@ impl Default for EnvelopeSettings {
             topic: TopicTemplate::default(),
             cluster: String::new(),
             version: env!("CARGO_PKG_VERSION").into(),
+            form: Form::Lossless,
+            conversion: Conversion::default(),
+            schemas: false,
+            tombstones: false,
             partition_by: PartitionBy::PartitionKey,
             schema_topic: None,
             audit_topic: None,
@@ -49,11 +65,23 @@ impl Default for EnvelopeSettings {
     }
 }
 
+/// The form of a record's key and value (`events.envelope`, `events.strict`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Debezium's, and beside it all that the mutation says.
+    Lossless,
+    /// The row as plain columns.
+    Flat,
+}
+
 /// Turns events into records. The default one has the default settings.
 #[derive(Debug)]
 pub struct Envelope {
     settings: EnvelopeSettings,
     source: Source,
+    /// None of the form that is written as JSON as it comes.
+    shape: Option<Box<dyn Shape>>,
+    serializer: Serializer,
     topics: HashMap<TableId, Topic>,
     /// Where JSON is written before a record takes a copy of just its length.
     buffer: String,
@@ -69,26 +97,50 @@ impl Envelope {
     /// An envelope of these settings. It keeps topics and a buffer, so one is used for many events.
     pub fn new(settings: EnvelopeSettings) -> Self {
         let source = Source::new(&settings.version, &settings.prefix, &settings.cluster);
-        Envelope { settings, source, topics: HashMap::new(), buffer: String::new() }
+        let shape: Option<Box<dyn Shape>> = match settings.form {
+            Form::Lossless => None,
+            Form::Flat => Some(Box::new(Flat::new(&settings.prefix, settings.conversion))),
+        };
+        let serializer = Serializer::json(settings.schemas);
+        Envelope { settings, source, shape, serializer, topics: HashMap::new(), buffer: String::new() }
     }
 
-    /// The record of an event. `file` is the name of the segment that it stands in; `ts_ms` the time of now, in ms
+    /// The records of an event. `file` is the name of the segment that it stands in; `ts_ms` the time of now, in ms
     /// since 1970, or of the event itself when a replay is to give the same bytes again.
     ///
-    /// Never fails: a value that cannot be decoded is null, with its bytes beside it.
-    pub fn encode(&mut self, event: &ChangeEvent<'_>, file: &str, ts_ms: i64) -> Record {
+    /// They are handed over in this order, and only with the last of them has the event arrived. A value that cannot be decoded is null,
+    /// with its bytes beside it.
+    ///
+    /// # Errors
+    /// [`EncodeError`]: there can be no record now, or not of this event.
+    pub fn encode(&mut self, event: &ChangeEvent<'_>, file: &str, ts_ms: i64) -> Result<Vec<Record>, EncodeError> {
         let table = event.update.table;
         let id = EventId { node: self.settings.node.clone(), at: event.at, ordinal: event.ordinal }.to_string();
         let batch = format!("{};{}/{}", event.at, event.update_index, event.declared_updates);
-        let key = PrimaryKey::of(event);
-        Record {
-            topic: self.topic(table),
-            key: self.write(|_, out| key.write(out)),
-            value: Some(self.write(|envelope, out| envelope.write_value(out, event, &key, &id, file, ts_ms))),
-            headers: vec![("ringtail.id", id), ("ringtail.batch", batch)],
-            partition_key: event.update.partition_key.to_vec(),
-            partition_by: self.partition_by(table),
+        let moment = Moment { id: &id, file, ts_ms };
+        let (key, value) = self.key_and_value(event, &moment)?;
+        let mut headers = vec![("ringtail.id".into(), id), ("ringtail.batch".into(), batch)];
+        let more = self.shape.iter().flat_map(|shape| shape.headers(event));
+        headers.extend(more.map(|(name, value)| (name.into(), value)));
+        let partition_key = event.update.partition_key.to_vec();
+        let partition_by = self.partition_by(table);
+        let record = Record { topic: self.topic(table), key, value: Some(value), headers, timestamp: None, partition_key, partition_by };
+        let is_deleted = matches!(event.change.operation(), Operation::Delete | Operation::RangeDelete);
+        let tombstone = (self.settings.tombstones && is_deleted).then(|| Record { value: None, ..record.clone() });
+        Ok([record].into_iter().chain(tombstone).collect())
+    }
+
+    fn key_and_value(&mut self, event: &ChangeEvent<'_>, moment: &Moment<'_>) -> Result<(Vec<u8>, Vec<u8>), EncodeError> {
+        if let Some(shape) = &self.shape {
+            return self.serializer.serialize(&**shape, event, moment);
         }
+        let key = PrimaryKey::of(event);
+        Ok((self.write(|_, out| key.write(out)), self.write(|envelope, out| envelope.write_value(out, event, &key, moment))))
+    }
+
+    /// The rule by which an event is not sent in this form, if it is not: the label of `ringtail_filtered_total`.
+    pub fn leaves_out(&self, event: &ChangeEvent<'_>) -> Option<&'static str> {
+        self.shape.as_ref()?.leaves_out(event)
     }
 
     /// Whether changes of the schema go anywhere.
@@ -105,7 +157,8 @@ impl Envelope {
         Some(Record {
             topic,
             value: Some(self.write(|envelope, out| schema_change::write_value(out, change, &envelope.source, &place, &id, ts_ms))),
-            headers: vec![("ringtail.id", id)],
+            headers: vec![("ringtail.id".into(), id)],
+            timestamp: None,
             partition_key: key.clone(),
             partition_by: PartitionBy::RecordKey,
             key,
@@ -119,7 +172,7 @@ impl Envelope {
         json::string(&mut key, &self.settings.node);
         let partition_by = PartitionBy::RecordKey;
         let key = key.into_bytes();
-        Some(Record { topic, value: Some(account), headers: Vec::new(), partition_key: key.clone(), partition_by, key })
+        Some(Record { topic, value: Some(account), headers: Vec::new(), timestamp: None, partition_key: key.clone(), partition_by, key })
     }
 
     /// `node.id`.
@@ -139,17 +192,17 @@ impl Envelope {
         if table.clustering.is_empty() { PartitionBy::RecordKey } else { self.settings.partition_by }
     }
 
-    fn write_value(&self, out: &mut String, event: &ChangeEvent<'_>, key: &PrimaryKey<'_>, id: &str, file: &str, ts_ms: i64) {
+    fn write_value(&self, out: &mut String, event: &ChangeEvent<'_>, key: &PrimaryKey<'_>, moment: &Moment<'_>) {
         out.push_str("{\"ts_ms\":");
-        json::number(out, ts_ms);
+        json::number(out, moment.ts_ms);
         json::member(out, "op");
         json::string(out, event.change.operation().letter());
         json::member(out, "source");
-        self.source.write(out, &Place::of(event, file));
+        self.source.write(out, &Place::of(event, moment.file));
         json::member(out, "after");
         after::write_after(out, event, key);
         json::member(out, "ringtail");
-        ringtail::write_ringtail(out, event, id);
+        ringtail::write_ringtail(out, event, moment.id);
         out.push('}');
     }
 

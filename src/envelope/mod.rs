@@ -12,18 +12,23 @@ mod after;
 mod cell;
 mod complex;
 mod encoder;
+mod error;
+mod flat;
 mod json;
 mod key;
 mod range;
 mod record;
 mod ringtail;
 mod schema_change;
+mod serializer;
+mod shape;
 mod source;
 #[cfg(test)]
 mod tests;
 mod topic;
 mod value;
 
-pub use encoder::{Envelope, EnvelopeSettings};
+pub use encoder::{Envelope, EnvelopeSettings, Form};
+pub use error::EncodeError;
 pub use record::{PartitionBy, Record, Topic};
 pub use topic::{TopicTemplate, TopicTemplateError};

@@ -1,5 +1,6 @@
 //! What every sink is given.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A topic name: letters, digits, `.`, `_` and `-`, at most 249 of them.
@@ -16,7 +17,9 @@ pub struct Record {
     /// The serialized value, a JSON object; `None` is a tombstone record.
     pub value: Option<Vec<u8>>,
     /// Headers in order, UTF-8 values: `ringtail.id` is `node/segment/position/ordinal`, `ringtail.batch` is `segment:position;n/of`.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// The record's timestamp in ms since 1970; `None` is the time of produce.
+    pub timestamp: Option<i64>,
     /// The Cassandra partition key as it stands in the log: what the Kafka partition is chosen by where the
     /// table has clustering columns.
     pub partition_key: Vec<u8>,

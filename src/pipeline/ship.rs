@@ -1,7 +1,7 @@
 //! One entry on its way out: from a decoded mutation to records in the sink's hands.
 
 use crate::config::TableFilter;
-use crate::envelope::{Envelope, Record, Topic};
+use crate::envelope::{EncodeError, Envelope, Record, Topic};
 use crate::event::{self, ChangeEvent, Operation, ProjectError};
 use crate::mutant::{Mutant, mutant};
 use crate::mutation::Mutation;
@@ -90,6 +90,8 @@ pub enum Blocked {
     UnknownTopic(Topic),
     /// Not allowed.
     Unauthorized(String),
+    /// It cannot be encoded before something outside has answered.
+    Encoder(String),
 }
 
 /// What reports have told.
@@ -118,8 +120,11 @@ pub struct Shipper {
     in_batches: bool,
     /// Whether some events of an entry are in the sink's hands and others are not.
     within_entry: bool,
+    /// How many records of an event of several are in the sink's hands, while others are not.
+    begun: Option<(EventKey, usize)>,
 }
 
+#[derive(Clone)]
 struct InFlight {
     key: EventKey,
     /// None of a change of the schema.
@@ -129,8 +134,18 @@ struct InFlight {
     /// None of a change of the schema.
     operation: Option<Operation>,
     bytes: u64,
+    content: Content,
+}
+
+/// What a record is to those who count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    /// An event, or the last record of one.
+    Event,
+    /// A record of an event that another one follows.
+    Part,
     /// The account of an ended segment, which is no event.
-    is_account: bool,
+    Account,
 }
 
 impl InFlight {
@@ -156,6 +171,7 @@ impl Shipper {
             reports: Vec::new(),
             in_batches,
             within_entry: false,
+            begun: None,
         }
     }
 
@@ -196,7 +212,7 @@ impl Shipper {
                 table: change.table.clone().unwrap_or_default(),
                 operation: None,
                 bytes: 0,
-                is_account: false,
+                content: Content::Event,
             };
             if let Some(stopped) = self.record(record, flight, sending.again) {
                 return stopped;
@@ -213,7 +229,7 @@ impl Shipper {
         }
         let mut published = false;
         for event in &projection.events {
-            if let Some(rule) = self.left_out(event.update.table) {
+            if let Some(rule) = self.leaves_out(event) {
                 if event.ordinal >= from {
                     self.metrics.filtered(rule, 1);
                 }
@@ -245,8 +261,7 @@ impl Shipper {
 
     /// Whether `mutation` has an event that is published.
     pub fn publishes(&self, at: CommitLogPosition, mutation: &Mutation<'_>) -> bool {
-        event::project(at, mutation)
-            .is_ok_and(|projection| projection.events.iter().any(|event| self.left_out(event.update.table).is_none()))
+        event::project(at, mutation).is_ok_and(|projection| projection.events.iter().any(|event| self.leaves_out(event).is_none()))
     }
 
     /// The rule that leaves the table out, if any does: the label of `ringtail_filtered_total`.
@@ -260,16 +275,39 @@ impl Shipper {
         }
     }
 
+    /// The rule that leaves the event out, if any does.
+    fn leaves_out(&self, event: &ChangeEvent<'_>) -> Option<&'static str> {
+        self.left_out(event.update.table).or_else(|| self.envelope.leaves_out(event))
+    }
+
     fn event(&mut self, event: &ChangeEvent<'_>, sending: Sending<'_>) -> Option<Shipped> {
         let key = (event.at, event.ordinal);
         let (table, operation) = (event.update.table, Some(event.change.operation()));
         let (keyspace, name) = (table.keyspace.clone(), table.name.clone());
-        let flight = InFlight { key, id: Some(table.id), keyspace, table: name, operation, bytes: 0, is_account: false };
+        let flight = InFlight { key, id: Some(table.id), keyspace, table: name, operation, bytes: 0, content: Content::Event };
         if self.refused.contains_key(&key) {
             return self.refusal(&flight);
         }
-        let record = self.envelope.encode(event, sending.file, sending.ts_ms.unwrap_or(event.timestamp.0.div_euclid(1000)));
-        self.record(record, flight, sending.again)
+        match self.envelope.encode(event, sending.file, sending.ts_ms.unwrap_or(event.timestamp.0.div_euclid(1000))) {
+            Ok(records) => self.records(records, &flight, sending.again),
+            Err(EncodeError::Waiting(why)) => Some(Shipped::Blocked { ordinal: event.ordinal, why: Blocked::Encoder(why) }),
+            Err(EncodeError::Refused(reason)) => Some(Shipped::Refused { ordinal: event.ordinal, table: flight.name(), reason }),
+        }
+    }
+
+    /// Hands over the records of an event; `None` if all are in the sink's hands. Those before the last move no segment, so the event has
+    /// arrived with the last one.
+    fn records(&mut self, records: Vec<Record>, flight: &InFlight, again: Option<Again<'_>>) -> Option<Shipped> {
+        let sent = self.begun.take().filter(|(key, _)| *key == flight.key).map_or(0, |(_, sent)| sent);
+        let last = records.len().saturating_sub(1);
+        for (index, record) in records.into_iter().enumerate().skip(sent) {
+            let content = if index == last { Content::Event } else { Content::Part };
+            if let Some(stopped) = self.record(record, InFlight { content, ..flight.clone() }, again) {
+                self.begun = (index > 0).then_some((flight.key, index));
+                return Some(stopped);
+            }
+        }
+        None
     }
 
     /// The event was refused before.
@@ -285,7 +323,7 @@ impl Shipper {
             return Some(refusal);
         }
         if let Some(reason) = again.and_then(|again| again.late) {
-            record.headers.push((LATE, reason.to_owned()));
+            record.headers.push((LATE.into(), reason.to_owned()));
         }
         let bytes = record_bytes(&record);
         flight.bytes = bytes;
@@ -303,9 +341,9 @@ impl Shipper {
             Err(SendError::Unauthorized(reason)) => return blocked(Blocked::Unauthorized(reason)),
             Err(SendError::Refused(reason)) => return Some(Shipped::Refused { ordinal, table: flight.name(), reason }),
         }
-        match again {
-            None => self.window.issue(EventPlace { segment: at.segment, position: at.position, ordinal, bytes }),
-            Some(_) => self.window.issue_aside(bytes),
+        match again.is_some() || flight.content == Content::Part {
+            false => self.window.issue(EventPlace { segment: at.segment, position: at.position, ordinal, bytes }),
+            true => self.window.issue_aside(bytes),
         };
         self.in_flight.insert(ticket, flight);
         self.within_entry = true;
@@ -327,7 +365,7 @@ impl Shipper {
         self.window.issue_aside(bytes);
         let key = (CommitLogPosition { segment: SegmentId(0), position: LogicalPosition(0) }, 0);
         let (keyspace, table) = (String::new(), String::new());
-        self.in_flight.insert(ticket, InFlight { key, id: None, keyspace, table, operation: None, bytes, is_account: true });
+        self.in_flight.insert(ticket, InFlight { key, id: None, keyspace, table, operation: None, bytes, content: Content::Account });
         Ok(Some(ticket))
     }
 
@@ -371,9 +409,9 @@ impl Shipper {
     fn report(&mut self, report: DeliveryReport, arrivals: &mut Arrivals) {
         let Some(flight) = self.in_flight.remove(&report.ticket) else { return };
         match report.result {
-            Ok(()) if flight.is_account => self.window.acknowledge(report.ticket),
+            Ok(()) if flight.content != Content::Event => self.window.acknowledge(report.ticket),
             // It stands in the ledger, and will never be taken: nothing waits for it.
-            Err(DeliveryFailure::Refused(reason)) if flight.is_account => {
+            Err(DeliveryFailure::Refused(reason)) if flight.content == Content::Account => {
                 tracing::error!(reason, "the account of a segment is refused (topics.audit)");
                 self.window.acknowledge(report.ticket);
             }
@@ -403,6 +441,7 @@ impl Shipper {
     pub fn rewind(&mut self) -> Result<(), SinkError> {
         self.in_flight.clear();
         self.within_entry = false;
+        self.begun = None;
         self.window.reset();
         self.sink.reset()
     }

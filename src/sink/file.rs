@@ -169,6 +169,7 @@ mod tests {
             key: key.into(),
             value: None,
             headers: Vec::new(),
+            timestamp: None,
             partition_key: Vec::new(),
             partition_by: PartitionBy::RecordKey,
         }

@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// Bytes after which [`Lines`] takes no more: what one write and one fsync cover.
@@ -97,7 +98,7 @@ fn payload<M: SerializeMap>(line: &mut M, name: &str, name_base64: &str, bytes: 
 }
 
 /// An object with the headers' own order.
-struct Headers<'a>(&'a [(&'static str, String)]);
+struct Headers<'a>(&'a [(Cow<'static, str>, String)]);
 
 impl Serialize for Headers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -122,7 +123,8 @@ mod tests {
             topic: "shop.ks.t".into(),
             key: key.to_vec(),
             value: value.map(<[u8]>::to_vec),
-            headers: vec![("ringtail.id", "n1/1/2/0".into()), ("a", "\"".into())],
+            headers: vec![("ringtail.id".into(), "n1/1/2/0".into()), ("a".into(), "\"".into())],
+            timestamp: None,
             partition_key: vec![0, 0xab],
             partition_by: PartitionBy::RecordKey,
         }

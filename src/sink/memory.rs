@@ -276,6 +276,7 @@ mod tests {
             key: lane.into(),
             value: Some(value.to_string().into_bytes()),
             headers: Vec::new(),
+            timestamp: None,
             partition_key: Vec::new(),
             partition_by: PartitionBy::RecordKey,
         }

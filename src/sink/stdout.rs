@@ -65,6 +65,7 @@ mod tests {
             key: key.into(),
             value: None,
             headers: Vec::new(),
+            timestamp: None,
             partition_key: Vec::new(),
             partition_by: PartitionBy::RecordKey,
         }

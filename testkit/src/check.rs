@@ -1,7 +1,7 @@
 //! What must be true of any segment and of any mutation, whatever bytes they come from.
 
 use ringtail::commitlog::{AFTER_GAP, Coverage, Damage, DamageCause, Horizon, Item, Keys, ReadAt, SegmentError, SegmentReader};
-use ringtail::envelope::{Envelope, EnvelopeSettings, PartitionBy, Record, TopicTemplate};
+use ringtail::envelope::{Envelope, EnvelopeSettings, Record};
 use ringtail::event;
 use ringtail::mutation::Mutation;
 use ringtail::position::{CommitLogPosition, FileOffset, LogicalPosition};
@@ -196,14 +196,14 @@ pub fn records(mutation: &Mutation<'_>) -> Option<Vec<Record>> {
     let mut envelope = Envelope::new(EnvelopeSettings {
         node: "n1".into(),
         prefix: "shop".into(),
-        topic: TopicTemplate::default(),
         cluster: "c1".into(),
         version: "1.2.3".into(),
-        partition_by: PartitionBy::PartitionKey,
-        schema_topic: None,
-        audit_topic: None,
+        ..EnvelopeSettings::default()
     });
-    let records = projection.events.iter().map(|event| envelope.encode(event, "CommitLog-7-1759999999000.log", 1_760_000_000_123));
+    let records = projection
+        .events
+        .iter()
+        .flat_map(|event| envelope.encode(event, "CommitLog-7-1759999999000.log", 1_760_000_000_123).expect("records"));
     let records: Vec<Record> = records.collect();
     for record in &records {
         assert_json(&record.key);

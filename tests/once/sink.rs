@@ -51,7 +51,8 @@ impl One {
             topic: topic.into(),
             key: format!("k{}", value % 7).into_bytes(),
             value: Some(value.to_string().into_bytes()),
-            headers: vec![("ringtail.id", value.to_string())],
+            headers: vec![("ringtail.id".into(), value.to_string())],
+            timestamp: None,
             partition_key: Vec::new(),
             partition_by: PartitionBy::RecordKey,
         };

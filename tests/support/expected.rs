@@ -26,12 +26,9 @@ pub fn envelope_with(schema_topic: Option<&str>, audit_topic: Option<&str>) -> E
     Envelope::new(EnvelopeSettings {
         node: NODE.into(),
         prefix: PREFIX.to_owned(),
-        topic: TopicTemplate::default(),
-        cluster: String::new(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        partition_by: PartitionBy::PartitionKey,
         schema_topic: schema_topic.map(Into::into),
         audit_topic: audit_topic.map(Into::into),
+        ..EnvelopeSettings::default()
     })
 }
 
@@ -194,7 +191,7 @@ impl<'c> Reader<'c> {
     }
 
     fn envelope_of(&mut self, file: &str, event: &ChangeEvent<'_>) -> Event {
-        Event::from(&self.envelope.encode(event, file, 0))
+        Event::from(&self.envelope.encode(event, file, 0).expect("a record")[0])
     }
 }
 

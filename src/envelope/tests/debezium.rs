@@ -72,16 +72,14 @@ impl Compared {
         let mut envelope = Envelope::new(EnvelopeSettings {
             node: "n1".into(),
             prefix: setting("name"),
-            topic: TopicTemplate::default(),
             cluster: setting("cluster"),
             version: setting("version"),
-            partition_by: PartitionBy::PartitionKey,
-            schema_topic: None,
-            audit_topic: None,
+            ..EnvelopeSettings::default()
         });
         let projection = project(at, &mutation).unwrap();
 
-        let record = envelope.encode(&projection.events[index], &setting("file"), sampled["value"]["ts_ms"].as_i64().unwrap());
+        let records = envelope.encode(&projection.events[index], &setting("file"), sampled["value"]["ts_ms"].as_i64().unwrap()).unwrap();
+        let [record] = records.as_slice() else { panic!("{sample}: {records:?}") };
 
         let (key, value) = (text(&record.key), text(record.value.as_ref().unwrap()));
         assert_eq!(sampled["topic"], *record.topic, "{sample}");

@@ -3,10 +3,11 @@
 mod debezium;
 mod deletes;
 mod elements;
+mod flat;
 mod random;
 mod rows;
 
-use crate::envelope::{Envelope, EnvelopeSettings, PartitionBy, Record, TopicTemplate};
+use crate::envelope::{Envelope, EnvelopeSettings, Record};
 use crate::event::project;
 use crate::event::testing::{at, mutation};
 use crate::mutation::{Mutation, PartitionUpdate, Row, Unfiltered};
@@ -18,19 +19,16 @@ fn envelope() -> Envelope {
     Envelope::new(EnvelopeSettings {
         node: "n1".into(),
         prefix: "shop".into(),
-        topic: TopicTemplate::default(),
         cluster: "c1".into(),
         version: "1.2.3".into(),
-        partition_by: PartitionBy::PartitionKey,
-        schema_topic: None,
-        audit_topic: None,
+        ..EnvelopeSettings::default()
     })
 }
 
 fn records(mutation: &Mutation<'_>) -> Vec<Record> {
     let mut envelope = envelope();
     let projection = project(at(), mutation).unwrap();
-    projection.events.iter().map(|event| envelope.encode(event, FILE, TS_MS)).collect()
+    projection.events.iter().flat_map(|event| envelope.encode(event, FILE, TS_MS).unwrap()).collect()
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -22,7 +22,7 @@ fn records_are_valid_json_with_every_column(shapes in mutation_shapes(), dropped
     let mut envelope = envelope();
 
     for event in &projection.events {
-        let record = envelope.encode(event, FILE, TS_MS);
+        let record = envelope.encode(event, FILE, TS_MS).unwrap().remove(0);
         let key: serde_json::Map<String, Value> = serde_json::from_slice(&record.key).unwrap();
         let value: Value = serde_json::from_slice(record.value.as_ref().unwrap()).unwrap();
 

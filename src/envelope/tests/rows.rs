@@ -97,8 +97,8 @@ fn headers_name_the_event_and_its_entry() {
 
     let records = records(&mutation(vec![one(), one()]));
 
-    let id = ("ringtail.id", "n1/1759999999000/4711/1".to_string());
-    assert_eq!(records[1].headers, [id, ("ringtail.batch", "1759999999000:4711;1/2".into())]);
+    let id = ("ringtail.id".into(), "n1/1759999999000/4711/1".to_string());
+    assert_eq!(records[1].headers, [id, ("ringtail.batch".into(), "1759999999000:4711;1/2".into())]);
     assert_eq!(&*records[1].topic, "shop.ks.t");
     assert_eq!(records[1].partition_key, b"\0\0\0\x07");
 }

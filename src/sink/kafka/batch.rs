@@ -107,6 +107,7 @@ impl Batch {
             key: settings.node.clone().into_bytes(),
             value: Some(positions.encode()),
             headers: Vec::new(),
+            timestamp: None,
             partition_key: Vec::new(),
             partition_by: PartitionBy::RecordKey,
         }

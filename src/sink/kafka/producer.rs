@@ -95,6 +95,9 @@ impl Producer {
         if let Some(value) = &record.value {
             message = message.payload(value);
         }
+        if let Some(timestamp) = record.timestamp {
+            message = message.timestamp(timestamp);
+        }
         if !record.headers.is_empty() {
             let empty = OwnedHeaders::new_with_capacity(record.headers.len());
             message = message.headers(

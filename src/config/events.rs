@@ -1,0 +1,62 @@
+//! `events`: the shape and the bytes of records.
+
+use super::error::ConfigError;
+use super::raw::Raw;
+use crate::connect::{Conversion, DecimalMode, VarintMode};
+use std::time::Duration;
+
+/// `events`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// The shape of the value.
+    pub envelope: EnvelopeKind,
+    /// Exactly what Debezium writes.
+    pub strict: bool,
+    /// How key and value become bytes.
+    pub serializer: SerializerKind,
+    /// Each JSON message carries its schema.
+    pub schemas: bool,
+    /// A record without a value after each delete.
+    pub tombstones: bool,
+    /// How decimals and varints are written.
+    pub conversion: Conversion,
+    /// Time between heartbeat records; zero: none.
+    pub heartbeat: Duration,
+}
+
+/// `events.envelope`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnvelopeKind {
+    /// As the Debezium connector, and what makes it lossless.
+    Debezium,
+    /// The row as plain columns.
+    Flat,
+    /// Only the rows of outbox tables.
+    Outbox,
+}
+
+/// `events.serializer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SerializerKind {
+    /// JSON.
+    Json,
+    /// Avro, by way of a schema registry.
+    Avro,
+}
+
+/// Reads the section.
+pub(super) fn events(raw: &Raw) -> Result<Events, ConfigError> {
+    let envelopes = [("debezium", EnvelopeKind::Debezium), ("flat", EnvelopeKind::Flat), ("outbox", EnvelopeKind::Outbox)];
+    let serializers = [("json", SerializerKind::Json), ("avro", SerializerKind::Avro)];
+    let decimals = [("string", DecimalMode::String), ("double", DecimalMode::Double), ("precise", DecimalMode::Precise)];
+    let varints = [("string", VarintMode::String), ("long", VarintMode::Long), ("precise", VarintMode::Precise)];
+    Ok(Events {
+        envelope: raw.choice("events.envelope", &envelopes)?,
+        strict: raw.flag("events.strict")?,
+        serializer: raw.choice("events.serializer", &serializers)?,
+        schemas: raw.flag("events.schemas")?,
+        tombstones: raw.flag("events.tombstones")?,
+        conversion: Conversion { decimal: raw.choice("events.decimal", &decimals)?, varint: raw.choice("events.varint", &varints)? },
+        heartbeat: raw.duration("events.heartbeat", "0s", "1d")?,
+    })
+}
