@@ -3,7 +3,7 @@
 use super::check::{PATIENCE, Tried};
 use super::{Exit, sinks};
 use anyhow::anyhow;
-use ringtail::config::{Config, Delivery, KafkaProperties};
+use ringtail::config::{Config, Delivery, KafkaProperties, Topics};
 use ringtail::envelope::{Topic, TopicTemplate};
 use ringtail::schema::Catalog;
 use ringtail::sink::SinkError;
@@ -20,7 +20,7 @@ pub fn all(properties: &KafkaProperties, config: &Config, catalog: &Catalog) -> 
         Err(failed) => return vec![("Kafka", Err(failed))],
     };
     let positions = if exactly_once { found.topics.pop() } else { None };
-    let mut all = vec![("Kafka", cluster(&found, config.topics.allow_compaction))];
+    let mut all = vec![("Kafka", cluster(&found, &config.topics))];
     if let Some(positions) = positions {
         let timeout = properties.iter().find(|(name, _)| *name == "transaction.timeout.ms").and_then(|(_, text)| text.parse().ok());
         all.push(("exactly once", transactions(&found, &positions, timeout.unwrap_or(TRANSACTION_TIMEOUT_MS))));
@@ -42,18 +42,27 @@ fn ask(properties: &KafkaProperties, config: &Config, catalog: &Catalog, exactly
 }
 
 /// What a cluster that answers is good for.
-fn cluster(found: &BrokerCheck, allow_compaction: bool) -> Tried {
-    if let Some(topic) = found.topics.iter().find(|topic| topic.is_compacted() && !allow_compaction) {
+fn cluster(found: &BrokerCheck, topics: &Topics) -> Tried {
+    if let Some(topic) = found.topics.iter().find(|topic| topic.is_compacted() && !topics.allow_compaction) {
         let why = "events are changes, not states, and compaction would lose columns (topics.allow_compaction accepts that)";
         return Err((Exit::Usage, anyhow!("topic {} has cleanup.policy=compact: {why}", topic.topic)));
     }
     let missing: Vec<_> = found.topics.iter().filter(|topic| !matches!(topic.found, TopicFound::Exists { .. })).collect();
+    let exist = format!("{} brokers answer, {} of {} topics exist", found.brokers, found.topics.len() - missing.len(), found.topics.len());
     match missing.first() {
+        Some(_) if topics.create.is_some() && missing.iter().all(|topic| topic.found == TopicFound::Missing) => {
+            let names: Vec<&str> = missing.iter().map(|topic| &*topic.topic).collect();
+            Ok(format!("{exist}; a run would create {} (topics.create)", names.join(", ")))
+        }
+        Some(topic) if topics.create.is_some() => {
+            let named = missing.iter().find(|topic| topic.found != TopicFound::Missing).unwrap_or(topic);
+            Err((Exit::Unavailable, anyhow!("topic {} may not be seen, or has no leader", named.topic)))
+        }
         Some(topic) if found.creates_topics != Some(true) => Err((
             Exit::Unavailable,
             anyhow!("topic {} does not exist, or may not be seen, and the broker does not create topics", topic.topic),
         )),
-        _ => Ok(format!("{} brokers answer, {} of {} topics exist", found.brokers, found.topics.len() - missing.len(), found.topics.len())),
+        _ => Ok(exist),
     }
 }
 

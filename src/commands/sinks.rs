@@ -4,7 +4,7 @@ use ringtail::config::{self, Config, Delivery, EnvelopeKind, SinkTo};
 use ringtail::envelope::{Envelope, EnvelopeSettings, Form, PartitionBy, TopicTemplate};
 use ringtail::pipeline::Shipper;
 use ringtail::progress::{Limits, Window};
-use ringtail::sink::kafka::TransactionSettings;
+use ringtail::sink::kafka::{NewTopics, TransactionSettings};
 use ringtail::sink::{FileSink, KafkaSink, Sink, SinkError, StdoutSink};
 use ringtail::telemetry::Metrics;
 use std::collections::BTreeMap;
@@ -13,12 +13,23 @@ use std::sync::Arc;
 /// Opens the configured sink for the agent of a node. `state` is what it asked to be remembered.
 pub fn open(config: &Config, node: &str, state: Option<&serde_json::Value>) -> Result<Box<dyn Sink>, SinkError> {
     match (&config.sink.to, config.sink.delivery) {
-        (SinkTo::Kafka(properties), Delivery::ExactlyOnce) => {
-            let settings = transactions(config, node);
-            Ok(Box::new(KafkaSink::transactional(&kafka_properties(properties), window(config), settings)?))
-        }
+        (SinkTo::Kafka(properties), Delivery::ExactlyOnce) => kafka(config, properties, Some(transactions(config, node))),
         _ => open_plain(config, state),
     }
+}
+
+fn kafka(
+    config: &Config,
+    properties: &config::KafkaProperties,
+    transactions: Option<TransactionSettings>,
+) -> Result<Box<dyn Sink>, SinkError> {
+    Ok(Box::new(KafkaSink::open(&kafka_properties(properties), window(config), transactions, new_topics(config))?))
+}
+
+/// How missing topics are made, if they are.
+fn new_topics(config: &Config) -> Option<NewTopics> {
+    let config::CreateTopics { partitions, replication_factor, config } = config.topics.create.clone()?;
+    Some(NewTopics { partitions, replication_factor, config })
 }
 
 /// Who a node is in transactions: the same over all its processes, and nobody else.
@@ -35,7 +46,7 @@ pub fn open_plain(config: &Config, state: Option<&serde_json::Value>) -> Result<
     Ok(match &config.sink.to {
         SinkTo::Stdout => Box::new(StdoutSink::stdout()),
         SinkTo::File(path) => Box::new(FileSink::open(path, state)?),
-        SinkTo::Kafka(properties) => Box::new(KafkaSink::new(&kafka_properties(properties), window(config))?),
+        SinkTo::Kafka(properties) => kafka(config, properties, None)?,
     })
 }
 
@@ -51,6 +62,7 @@ pub fn shipper(config: &Config, sink: Box<dyn Sink>, node: &str, cluster: &str, 
         conversion: config.events.conversion,
         schemas: config.events.schemas,
         tombstones: config.events.tombstones,
+        headers: config.events.headers.clone(),
         partition_by: match config.topics.partition_by {
             config::PartitionBy::PartitionKey => PartitionBy::PartitionKey,
             config::PartitionBy::RecordKey => PartitionBy::RecordKey,

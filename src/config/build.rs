@@ -6,6 +6,7 @@ use super::kafka;
 use super::not_built;
 use super::raw::Raw;
 use super::tables::{TableFilter, TablePattern};
+use super::topics;
 use super::types::*;
 use crate::keystore::{Keystore, KeystoreType};
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ pub(super) fn build(raw: &Raw) -> Result<Config, ConfigError> {
         schema: schema(raw)?,
         tables: TableFilter { include: patterns(raw, "tables.include")?, exclude: patterns(raw, "tables.exclude")? },
         events: events::events(raw)?,
-        topics: topics(raw, &sink.to)?,
+        topics: topics::topics(raw, &sink.to)?,
         sink,
         http: http(raw)?,
         log: log(raw)?,
@@ -146,52 +147,6 @@ fn patterns(raw: &Raw, key: &str) -> Result<Vec<TablePattern>, ConfigError> {
     texts.into_iter().map(pattern).collect()
 }
 
-fn topics(raw: &Raw, sink: &SinkTo) -> Result<Topics, ConfigError> {
-    let prefix = match (raw.optional_text("topics.prefix")?, sink) {
-        (Some(prefix), _) if prefix.chars().all(is_name_letter) => prefix,
-        (Some(prefix), _) => {
-            return Err(ConfigError::at("topics.prefix", format!("is {prefix:?}; expected letters, digits, '.', '_' and '-'")));
-        }
-        (None, SinkTo::Kafka(_)) => return Err(ConfigError::at("topics.prefix", "is missing; the kafka sink needs it")),
-        (None, _) => "ringtail",
-    };
-    let partition_by = [("partition_key", PartitionBy::PartitionKey), ("record_key", PartitionBy::RecordKey)];
-    Ok(Topics {
-        prefix: prefix.to_owned(),
-        name: template(raw, "topics.name")?,
-        partition_by: raw.choice("topics.partition_by", &partition_by)?,
-        allow_compaction: raw.flag("topics.allow_compaction")?,
-        schema: own_topic(raw, "topics.schema", prefix)?,
-        audit: own_topic(raw, "topics.audit", prefix)?,
-        positions: topic_name("topics.positions", raw.text("topics.positions")?, prefix)?,
-    })
-}
-
-/// The name of a topic that is no table's, where there need not be one.
-fn own_topic(raw: &Raw, key: &str, prefix: &str) -> Result<Option<String>, ConfigError> {
-    raw.optional_text(key)?.map(|text| topic_name(key, text, prefix)).transpose()
-}
-
-fn topic_name(key: &str, text: &str, prefix: &str) -> Result<String, ConfigError> {
-    let name = text.replace("{prefix}", prefix);
-    if !name.is_empty() && name.len() <= 249 && name.chars().all(is_name_letter) {
-        return Ok(name);
-    }
-    Err(ConfigError::at(key, format!("is {text:?}; expected {{prefix}} and at most 249 letters, digits, '.', '_', '-'")))
-}
-
-fn template(raw: &Raw, key: &str) -> Result<String, ConfigError> {
-    let text = raw.text(key)?;
-    let literal = ["{prefix}", "{keyspace}", "{table}"].iter().fold(text.to_owned(), |left, known| left.replace(known, "x"));
-    if literal.len() <= 249 && literal.chars().all(is_name_letter) {
-        return Ok(text.to_owned());
-    }
-    Err(ConfigError::at(
-        key,
-        format!("is {text:?}; expected {{prefix}}, {{keyspace}}, {{table}} and at most 249 letters, digits, '.', '_', '-'"),
-    ))
-}
-
 fn sink(raw: &Raw) -> Result<Sink, ConfigError> {
     let window = raw.integer("sink.window", 1..=1_000_000)?;
     let chosen: Vec<&str> = ["kafka", "file", "stdout"].into_iter().filter(|name| raw.is_written(&format!("sink.{name}"))).collect();
@@ -275,6 +230,6 @@ fn optional_path(raw: &Raw, key: &str) -> Result<Option<PathBuf>, ConfigError> {
     Ok(raw.optional_text(key)?.map(PathBuf::from))
 }
 
-fn is_name_letter(c: char) -> bool {
+pub(super) fn is_name_letter(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }

@@ -1,8 +1,10 @@
 //! `events`: the shape and the bytes of records.
 
 use super::error::ConfigError;
-use super::raw::Raw;
+use super::raw::{Raw, show};
 use crate::connect::{Conversion, DecimalMode, VarintMode};
+use crate::envelope::HeaderTemplate;
+use serde_json::Value;
 use std::time::Duration;
 
 /// `events`.
@@ -22,6 +24,8 @@ pub struct Events {
     pub conversion: Conversion,
     /// Time between heartbeat records; zero: none.
     pub heartbeat: Duration,
+    /// Headers that the operator adds, by name.
+    pub headers: Vec<HeaderTemplate>,
 }
 
 /// `events.envelope`.
@@ -58,5 +62,15 @@ pub(super) fn events(raw: &Raw) -> Result<Events, ConfigError> {
         tombstones: raw.flag("events.tombstones")?,
         conversion: Conversion { decimal: raw.choice("events.decimal", &decimals)?, varint: raw.choice("events.varint", &varints)? },
         heartbeat: raw.duration("events.heartbeat", "0s", "1d")?,
+        headers: headers(raw)?,
     })
+}
+
+fn headers(raw: &Raw) -> Result<Vec<HeaderTemplate>, ConfigError> {
+    let key = "events.headers";
+    let header = |(name, value): (&String, &Value)| match value.as_str() {
+        Some(text) => HeaderTemplate::parse(name, text).map_err(|error| ConfigError::at(key, error.to_string())),
+        None => Err(ConfigError::at(key, format!("has {} in header {name:?}; expected text, in quotes", show(value)))),
+    };
+    raw.map(key).into_iter().flatten().map(header).collect()
 }

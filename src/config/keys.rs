@@ -22,7 +22,7 @@ const MAPPINGS: &[(&str, Option<&[&str]>)] = &[
     ("tables.columns", None),
     ("events.headers", None),
     ("outbox.tables", None),
-    ("topics.create", None),
+    ("topics.create", Some(&["partitions", "replication_factor", "config"])),
     ("sink.kafka", None),
     ("sink.file", Some(&["path"])),
     ("sink.stdout", Some(&[])),

@@ -30,6 +30,7 @@ mod secret;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod types;
 mod units;
 

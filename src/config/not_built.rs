@@ -29,10 +29,8 @@ pub(super) const NOT_BUILT: &[(&str, Refused)] = &[
     ("events.decimal", OtherThanDefault),
     ("events.varint", OtherThanDefault),
     ("events.heartbeat", OtherThanDefault),
-    ("events.headers", OtherThanDefault),
     ("events.registry.url", OtherThanDefault),
     ("outbox.tables", OtherThanDefault),
-    ("topics.create", OtherThanDefault),
     ("topics.dead_letter", OtherThanDefault),
 ];
 

@@ -3,6 +3,7 @@
 use super::not_built::{NOT_BUILT, Refused};
 use super::*;
 use crate::connect::Conversion;
+use crate::envelope::HeaderTemplate;
 use crate::keystore::{Keystore, KeystoreType};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -78,6 +79,19 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ("sink.stdout", "{}", |_| ()),
     ("sink.window", "1", |c| c.sink.window = 1),
     ("sink.commit_interval", "2s", |c| c.sink.commit_interval = Duration::from_secs(2)),
+    ("events.headers", "{ team: shop, table: \"{keyspace}.{table}\" }", |c| {
+        let headers = [("table", "{keyspace}.{table}"), ("team", "shop")];
+        c.events.headers = headers.iter().map(|(name, text)| HeaderTemplate::parse(name, text).unwrap()).collect();
+    }),
+    ("topics.create", "{}", |c| c.topics.create = Some(CreateTopics::default())),
+    ("topics.create", "{ partitions: 3, replication_factor: 2, config: { retention.ms: 60000, cleanup.policy: delete } }", |c| {
+        let config = [("cleanup.policy", "delete"), ("retention.ms", "60000")];
+        c.topics.create = Some(CreateTopics {
+            partitions: Some(3),
+            replication_factor: Some(2),
+            config: config.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+        });
+    }),
     ("topics.positions", "positions", |c| c.topics.positions = "positions".into()),
     ("sink.breaker.errors", "10%", |c| c.sink.breaker.errors = 10),
     ("sink.breaker.of", "100", |c| c.sink.breaker.of = 100),
@@ -106,10 +120,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("events.decimal", "base64"),
     ("events.varint", "number"),
     ("events.heartbeat", "10s"),
-    ("events.headers", "{ team: shop }"),
     ("events.registry.url", "\"http://registry:8081\""),
     ("outbox.tables", "{ shop.outbox: {} }"),
-    ("topics.create", "{ partitions: 3 }"),
     ("topics.dead_letter", "dead"),
 ];
 
@@ -158,6 +170,7 @@ fn the_defaults_are_the_documented_ones() {
             tombstones: false,
             conversion: Conversion::default(),
             heartbeat: Duration::ZERO,
+            headers: vec![],
         },
         topics: Topics {
             prefix: "ringtail".into(),
@@ -167,6 +180,7 @@ fn the_defaults_are_the_documented_ones() {
             schema: Some("ringtail.schema".into()),
             audit: None,
             positions: "ringtail.ringtail.positions".into(),
+            create: None,
         },
         sink: Sink {
             to: SinkTo::Stdout,
@@ -268,6 +282,25 @@ fn in_file_order(text: &str, tree: &serde_json::Value, each: &mut dyn FnMut(&str
         path.push(name.to_owned());
         let key = path.join(".");
         each(&key, keys::shape(raw::find(tree, &key), &key) == keys::Shape::Section);
+    }
+}
+
+#[test]
+fn headers_and_rules_for_topics_are_checked_at_start() {
+    for (text, expected) in [
+        ("events: { headers: { team: 7 } }", "events.headers has 7 in header \"team\"; expected text, in quotes"),
+        ("events: { headers: { ringtail.id: x } }", "events.headers has a header named \"ringtail.id\"; expected a name"),
+        ("events: { headers: { a: \"{host}\" } }", "events.headers has the place {host} in header \"a\"; expected {prefix}"),
+        ("events: { headers: { a: \"{column:}\" } }", "events.headers has the place {column:} in header"),
+        ("events: { headers: { a: \"{table\" } }", "events.headers has an unpaired bracket in header \"a\""),
+        ("topics: { create: { partitions: 0 } }", "topics.create.partitions is 0; expected a whole number from 1 to 100000"),
+        ("topics: { create: { replication: 3 } }", "topics.create.replication is not a setting; the nearest is topics.create."),
+        ("topics: { create: { config: delete } }", "topics.create.config is \"delete\"; expected a mapping of Kafka's topic settings"),
+        ("topics: { create: { config: { retention.ms: [1] } } }", "topics.create.config.retention.ms is a list; expected one value"),
+        ("topics: { create: { config: { cleanup.policy: \"compact,delete\" } } }", "topics.create.config.cleanup.policy compacts topics"),
+    ] {
+        let message = problem(text);
+        assert!(message.starts_with(&format!("config: {expected}")), "{message}");
     }
 }
 

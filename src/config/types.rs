@@ -204,6 +204,19 @@ pub struct Topics {
     pub audit: Option<String>,
     /// The topic for positions under [`Delivery::ExactlyOnce`].
     pub positions: String,
+    /// How missing topics are made; `None`: they are waited for.
+    pub create: Option<CreateTopics>,
+}
+
+/// `topics.create`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CreateTopics {
+    /// How many partitions; `None`: what the brokers take (`num.partitions`).
+    pub partitions: Option<u32>,
+    /// How many copies; `None`: what the brokers take (`default.replication.factor`).
+    pub replication_factor: Option<u32>,
+    /// Settings by Kafka's names, such as `retention.ms`.
+    pub config: BTreeMap<String, String>,
 }
 
 /// `topics.partition_by`.

@@ -5,11 +5,12 @@ use super::key::PrimaryKey;
 use super::serializer::Serializer;
 use super::shape::{Moment, Shape};
 use super::source::{Place, Source};
-use super::{EncodeError, PartitionBy, Record, Topic, TopicTemplate, after, json, ringtail, schema_change};
+use super::{EncodeError, HeaderTemplate, PartitionBy, Record, Topic, TopicTemplate, after, json, ringtail, schema_change};
 use crate::connect::Conversion;
 use crate::event::{ChangeEvent, Operation};
 use crate::position::{CommitLogPosition, EventId};
 use crate::schema::{SchemaChange, TableId, TableMetadata};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -37,6 +38,8 @@ pub struct EnvelopeSettings {
     pub schemas: bool,
     /// `events.tombstones`: whether a record without a value follows a delete.
     pub tombstones: bool,
+    /// `events.headers`.
+    pub headers: Vec<HeaderTemplate>,
     /// `topics.partition_by`.
     pub partition_by: PartitionBy,
     /// `topics.schema`: where changes of the schema go, if anywhere.
@@ -58,6 +61,7 @@ impl Default for EnvelopeSettings {
             conversion: Conversion::default(),
             schemas: false,
             tombstones: false,
+            headers: Vec::new(),
             partition_by: PartitionBy::PartitionKey,
             schema_topic: None,
             audit_topic: None,
@@ -122,6 +126,7 @@ impl Envelope {
         let mut headers = vec![("ringtail.id".into(), id), ("ringtail.batch".into(), batch)];
         let more = self.shape.iter().flat_map(|shape| shape.headers(event));
         headers.extend(more.map(|(name, value)| (name.into(), value)));
+        headers.extend(self.operators_headers(event));
         let partition_key = event.update.partition_key.to_vec();
         let partition_by = self.partition_by(table);
         let record = Record { topic: self.topic(table), key, value: Some(value), headers, timestamp: None, partition_key, partition_by };
@@ -136,6 +141,12 @@ impl Envelope {
         }
         let key = PrimaryKey::of(event);
         Ok((self.write(|_, out| key.write(out)), self.write(|envelope, out| envelope.write_value(out, event, &key, moment))))
+    }
+
+    /// What `events.headers` gives.
+    fn operators_headers(&self, event: &ChangeEvent<'_>) -> impl Iterator<Item = (Cow<'static, str>, String)> {
+        let Self { settings: EnvelopeSettings { headers, prefix, node, .. }, .. } = self;
+        headers.iter().filter_map(|header| Some((header.name().to_owned().into(), header.value(prefix, node, event)?)))
     }
 
     /// The rule by which an event is not sent in this form, if it is not: the label of `ringtail_filtered_total`.

@@ -14,6 +14,7 @@ mod complex;
 mod encoder;
 mod error;
 mod flat;
+mod headers;
 mod json;
 mod key;
 mod range;
@@ -23,6 +24,7 @@ mod schema_change;
 mod serializer;
 mod shape;
 mod source;
+mod template;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -30,5 +32,6 @@ mod value;
 
 pub use encoder::{Envelope, EnvelopeSettings, Form};
 pub use error::EncodeError;
+pub use headers::{HeaderTemplate, HeaderTemplateError};
 pub use record::{PartitionBy, Record, Topic};
 pub use topic::{TopicTemplate, TopicTemplateError};

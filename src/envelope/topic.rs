@@ -1,6 +1,7 @@
 //! The name of a table's topic.
 
 use super::Topic;
+use super::template::{self, Piece};
 use crate::schema::TableMetadata;
 
 /// What Kafka allows (`org.apache.kafka.common.internals.Topic`).
@@ -45,15 +46,12 @@ impl TopicTemplate {
     /// assert!(TopicTemplate::parse("{prefix}.{schema}").is_err());
     /// ```
     pub fn parse(template: &str) -> Result<Self, TopicTemplateError> {
-        let mut parts = Vec::new();
-        let mut rest = template;
-        while let Some((text, place)) = rest.split_once('{') {
-            push_text(&mut parts, text)?;
-            let (place, behind) = place.split_once('}').ok_or(TopicTemplateError::Unpaired)?;
-            parts.push(Part::place(place)?);
-            rest = behind;
-        }
-        push_text(&mut parts, rest)?;
+        let pieces = template::pieces(template).map_err(|_| TopicTemplateError::Unpaired)?;
+        let parts = pieces.into_iter().map(|piece| match piece {
+            Piece::Text(text) => Ok(Part::Text(text.into())),
+            Piece::Place(place) => Part::place(place),
+        });
+        let parts: Vec<Part> = parts.collect::<Result<_, _>>()?;
         for (part, name) in [(Part::Keyspace, "keyspace"), (Part::Table, "table")] {
             if !parts.contains(&part) {
                 return Err(TopicTemplateError::Ambiguous(name));
@@ -96,16 +94,6 @@ impl Part {
             _ => Err(TopicTemplateError::UnknownPlace(name.into())),
         }
     }
-}
-
-fn push_text(parts: &mut Vec<Part>, text: &str) -> Result<(), TopicTemplateError> {
-    if text.contains('}') {
-        return Err(TopicTemplateError::Unpaired);
-    }
-    if !text.is_empty() {
-        parts.push(Part::Text(text.into()));
-    }
-    Ok(())
 }
 
 fn is_allowed(c: char) -> bool {

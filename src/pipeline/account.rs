@@ -96,6 +96,7 @@ impl Pipeline {
                     reason
                 }
                 Err(SendError::UnknownTopic(topic)) => format!("topic {topic} does not exist"),
+                Err(error @ SendError::NotCreated { .. }) => error.to_string(),
                 Err(SendError::Unauthorized(reason)) => reason,
             };
             if self.accounts.said.as_ref() != Some(&why) {

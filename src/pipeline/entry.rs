@@ -362,6 +362,6 @@ pub(super) fn obstacle(why: Blocked) -> Option<String> {
         Blocked::Full => None,
         Blocked::UnknownTopic(topic) => Some(format!("topic {topic} does not exist: create it, or allow the broker to")),
         Blocked::Unauthorized(reason) => Some(format!("not authorised: {reason}")),
-        Blocked::Encoder(why) => Some(why),
+        Blocked::NotCreated(why) | Blocked::Encoder(why) => Some(why),
     }
 }

@@ -88,6 +88,8 @@ pub enum Blocked {
     Full,
     /// The topic does not exist.
     UnknownTopic(Topic),
+    /// The topic does not exist, and could not be made: in words.
+    NotCreated(String),
     /// Not allowed.
     Unauthorized(String),
     /// It cannot be encoded before something outside has answered.
@@ -338,6 +340,7 @@ impl Shipper {
             Ok(()) => {}
             Err(SendError::Full) => return blocked(Blocked::Full),
             Err(SendError::UnknownTopic(topic)) => return blocked(Blocked::UnknownTopic(topic)),
+            Err(error @ SendError::NotCreated { .. }) => return blocked(Blocked::NotCreated(error.to_string())),
             Err(SendError::Unauthorized(reason)) => return blocked(Blocked::Unauthorized(reason)),
             Err(SendError::Refused(reason)) => return Some(Shipped::Refused { ordinal, table: flight.name(), reason }),
         }

@@ -112,6 +112,14 @@ pub enum SendError {
     /// The topic does not exist (and is not created on demand).
     #[error("topic {0} does not exist")]
     UnknownTopic(Topic),
+    /// The topic does not exist and could not be made (`topics.create`); waits until it is there.
+    #[error("topic {topic} does not exist and could not be created: {reason}")]
+    NotCreated {
+        /// The topic.
+        topic: Topic,
+        /// Why.
+        reason: String,
+    },
     /// Not allowed; waits, unready, until it is.
     #[error("not authorised: {0}")]
     Unauthorized(String),

@@ -4,6 +4,7 @@ mod debezium;
 mod deletes;
 mod elements;
 mod flat;
+mod headers;
 mod random;
 mod rows;
 

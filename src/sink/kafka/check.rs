@@ -158,7 +158,7 @@ fn brokers(metadata: &Metadata) -> (i32, usize) {
 fn found(answer: Answer) -> TopicFound {
     match answer {
         Answer::Partitions(partitions) => TopicFound::Exists { partitions: partitions.unsigned_abs() },
-        Answer::Missing => TopicFound::Missing,
+        Answer::Missing | Answer::NotCreated(_) => TopicFound::Missing,
         Answer::Unauthorized(reason) => TopicFound::Unauthorized(reason),
         Answer::Unanswered => TopicFound::Unknown,
     }

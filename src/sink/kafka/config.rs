@@ -145,6 +145,12 @@ impl Properties {
         Properties(all)
     }
 
+    /// What of them a client has too that only asks and makes topics.
+    pub(super) fn of_an_admin(&self) -> Properties {
+        let is_shared = |name: &str| !PRODUCERS.contains(&name) && !name.starts_with("queue.buffering");
+        Properties(self.0.iter().filter(|(name, _)| is_shared(name)).map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
     /// As rdkafka wants them.
     pub(super) fn client_config(&self) -> ClientConfig {
         self.0.iter().map(|(name, value)| (name.clone(), value.clone())).collect()

@@ -16,6 +16,7 @@ mod batch;
 mod check;
 mod config;
 mod context;
+mod create;
 mod failure;
 mod health;
 mod isolation;
@@ -26,6 +27,7 @@ mod topics;
 mod transaction;
 
 pub use check::{BrokerCheck, TopicCheck, TopicFound, check};
+pub use create::NewTopics;
 pub use murmur2::{murmur2, partition};
 pub use recover::TransactionSettings;
 
@@ -35,6 +37,7 @@ use crate::progress::Ticket;
 use batch::Batch;
 use config::Properties;
 use context::{Sent, Signal};
+use create::Creator;
 use failure::{Class, class, is_too_large};
 use health::Health;
 use producer::Producer;
@@ -64,6 +67,8 @@ pub struct KafkaSink {
     batch_too_large: bool,
     /// How many answers there were when the last probe was sent.
     answers_before_probe: Option<u64>,
+    /// How missing topics are made; `None`: they are waited for.
+    create: Option<NewTopics>,
     /// `None` without transactions.
     batch: Option<Batch>,
     /// A delivery failed because another producer has our transactional id.
@@ -79,7 +84,7 @@ impl KafkaSink {
     /// # Errors
     /// [`SinkError::Producer`] if `bootstrap.servers` is missing or librdkafka does not accept a property.
     pub fn new(properties: &BTreeMap<String, String>, window: u32) -> Result<KafkaSink, SinkError> {
-        KafkaSink::begin(Properties::new(properties, window)?, window, None)
+        KafkaSink::open(properties, window, None, None)
     }
 
     /// As [`KafkaSink::new`], with transactions: every batch holds its events and a record of positions, or nothing of it counts.
@@ -91,17 +96,33 @@ impl KafkaSink {
         window: u32,
         settings: TransactionSettings,
     ) -> Result<KafkaSink, SinkError> {
-        let properties = Properties::new(properties, window)?.transactional(&settings.transactional_id);
-        let batch = Batch::new(settings, properties.clone());
-        KafkaSink::begin(properties, window, Some(batch))
+        KafkaSink::open(properties, window, Some(settings), None)
     }
 
-    fn begin(properties: Properties, window: u32, batch: Option<Batch>) -> Result<KafkaSink, SinkError> {
+    /// As [`KafkaSink::new`] or [`KafkaSink::transactional`]. With `create` topics that do not exist are made, and brokers make none of
+    /// ours on demand.
+    ///
+    /// # Errors
+    /// As [`KafkaSink::new`].
+    pub fn open(
+        properties: &BTreeMap<String, String>,
+        window: u32,
+        transactions: Option<TransactionSettings>,
+        create: Option<NewTopics>,
+    ) -> Result<KafkaSink, SinkError> {
+        let mut properties = Properties::new(properties, window)?;
+        if create.is_some() {
+            properties = properties.with("allow.auto.create.topics", "false");
+        }
+        if let Some(settings) = &transactions {
+            properties = properties.transactional(&settings.transactional_id);
+        }
+        let batch = transactions.map(|settings| Batch::new(settings, properties.clone()));
         let health = Arc::new(Health::new(properties.servers()));
-        let identity = batch.as_ref().map(|batch| &batch.identity);
-        Ok(KafkaSink {
+        let mut sink = KafkaSink {
             window: window.max(1) as usize,
-            producer: Some(Producer::new(&properties.client_config(), &health, identity)?),
+            producer: None,
+            create,
             batch,
             is_fenced: false,
             topics: Topics::new(properties.refresh()),
@@ -112,7 +133,16 @@ impl KafkaSink {
             failed_at_once: Vec::new(),
             properties,
             health,
-        })
+        };
+        sink.producer = Some(sink.producer()?);
+        Ok(sink)
+    }
+
+    fn producer(&self) -> Result<Producer, SinkError> {
+        let config = self.properties.with("batch.size", &self.batch_size.to_string()).client_config();
+        let identity = self.batch.as_ref().map(|batch| &batch.identity);
+        let creator = self.create.as_ref().map(|topics| Creator::new(topics, &self.properties, &self.health));
+        Producer::new(&config, &self.health, identity, creator)
     }
 
     fn take(&mut self, signal: Signal, reports: &mut Vec<DeliveryReport>) {
@@ -263,9 +293,7 @@ impl Sink for KafkaSink {
         if let Some(batch) = &mut self.batch {
             batch.reset();
         }
-        let config = self.properties.with("batch.size", &self.batch_size.to_string()).client_config();
-        let identity = self.batch.as_ref().map(|batch| &batch.identity);
-        self.producer = Some(Producer::new(&config, &self.health, identity)?);
+        self.producer = Some(self.producer()?);
         Ok(())
     }
 

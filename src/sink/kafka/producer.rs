@@ -2,6 +2,7 @@
 
 use super::config::client_error;
 use super::context::{Context, Sent, Signal};
+use super::create::Creator;
 use super::failure::{Class, class};
 use super::health::Health;
 use super::topics::Answer;
@@ -31,7 +32,7 @@ const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What is asked of a broker.
 enum Question {
-    /// What a topic is like.
+    /// What a topic is like; made first, if it does not exist and that is asked for.
     Topic(Topic),
     /// Whether it is there.
     Presence,
@@ -50,7 +51,12 @@ pub(super) struct Producer {
 
 impl Producer {
     /// Makes the producer. It connects by itself.
-    pub(super) fn new(config: &ClientConfig, health: &Arc<Health>, identity: Option<&Arc<Identity>>) -> Result<Producer, SinkError> {
+    pub(super) fn new(
+        config: &ClientConfig,
+        health: &Arc<Health>,
+        identity: Option<&Arc<Identity>>,
+        creator: Option<Creator>,
+    ) -> Result<Producer, SinkError> {
         let (signal, signals) = channel();
         let (question, questions) = channel();
         let context = Context { signals: signal.clone(), health: health.clone() };
@@ -77,8 +83,9 @@ impl Producer {
                 polled.poll(POLL);
             }
         })?;
-        let (health, ended) = (health.clone(), producer.ended.clone());
-        producer.spawn("kafka-metadata", move || ask_brokers(&client, &questions, &signal, &health, &ended))?;
+        let asking = Asking { client, health: health.clone(), creator };
+        let ended = producer.ended.clone();
+        producer.spawn("kafka-metadata", move || asking.serve(&questions, &signal, &ended))?;
         Ok(producer)
     }
 
@@ -107,7 +114,7 @@ impl Producer {
         client.send(message).map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail))
     }
 
-    /// Asks a broker about a topic; the answer is a [`Signal::Topic`]. Asking may create the topic.
+    /// Asks a broker about a topic; the answer is a [`Signal::Topic`]. Asking may make the topic.
     pub(super) fn ask(&self, topic: &Topic) {
         if let Some(questions) = &self.questions {
             // The thread lives as long as this end of the channel does.
@@ -168,63 +175,76 @@ impl Drop for Producer {
     }
 }
 
-/// Answers questions about topics, and while no broker answers, asks whether one is there.
-fn ask_brokers(
-    client: &BaseProducer<Context>,
-    questions: &Receiver<Question>,
-    signals: &Sender<Signal>,
-    health: &Health,
-    ended: &AtomicBool,
-) {
-    let mut last = None;
-    probe(client, None, health);
-    loop {
-        match questions.recv_timeout(PROBE) {
-            Ok(_) if ended.load(Ordering::Acquire) => return,
-            Ok(Question::Presence) => probe(client, last.as_ref(), health),
-            Ok(Question::Topic(topic)) => {
-                let answer = ask_broker(client, &topic, health);
-                last = Some(topic.clone());
-                if signals.send(Signal::Topic(topic, answer)).is_err() {
-                    return;
+/// What the thread that asks brokers has.
+struct Asking {
+    client: Arc<BaseProducer<Context>>,
+    health: Arc<Health>,
+    /// None: topics are not made by us.
+    creator: Option<Creator>,
+}
+
+impl Asking {
+    /// Answers questions about topics, and while no broker answers, asks whether one is there.
+    fn serve(mut self, questions: &Receiver<Question>, signals: &Sender<Signal>, ended: &AtomicBool) {
+        let mut last = None;
+        self.probe(None);
+        loop {
+            match questions.recv_timeout(PROBE) {
+                Ok(_) if ended.load(Ordering::Acquire) => return,
+                Ok(Question::Presence) => self.probe(last.as_ref()),
+                Ok(Question::Topic(topic)) => {
+                    let answer = self.ask_or_create(&topic);
+                    last = Some(topic.clone());
+                    if signals.send(Signal::Topic(topic, answer)).is_err() {
+                        return;
+                    }
                 }
+                Err(RecvTimeoutError::Timeout) if self.health.is_good() => {}
+                Err(RecvTimeoutError::Timeout) => self.probe(last.as_ref()),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
-            Err(RecvTimeoutError::Timeout) if health.is_good() => {}
-            Err(RecvTimeoutError::Timeout) => probe(client, last.as_ref(), health),
-            Err(RecvTimeoutError::Disconnected) => return,
         }
     }
-}
 
-/// Asks for anything at all. Until a topic has been asked for that is the list of all topics.
-fn probe(client: &BaseProducer<Context>, topic: Option<&Topic>, health: &Health) {
-    match topic {
-        Some(topic) => {
-            ask_broker(client, topic, health);
-        }
-        None => match client.client().fetch_metadata(None, METADATA_TIMEOUT) {
-            Ok(_) => health.answered(),
-            Err(error) => unanswered(&error, health),
-        },
-    }
-}
-
-fn ask_broker(client: &BaseProducer<Context>, topic: &Topic, health: &Health) -> Answer {
-    match client.client().fetch_metadata(Some(topic), METADATA_TIMEOUT) {
-        Ok(metadata) => {
-            health.answered();
-            metadata.topics().iter().find(|found| found.name() == &**topic).map_or(Answer::Missing, answer)
-        }
-        Err(error) => {
-            unanswered(&error, health);
-            Answer::Unanswered
+    /// Asks for anything at all. Until a topic has been asked for that is the list of all topics.
+    fn probe(&self, topic: Option<&Topic>) {
+        match topic {
+            Some(topic) => {
+                self.ask(topic);
+            }
+            None => match self.client.client().fetch_metadata(None, METADATA_TIMEOUT) {
+                Ok(_) => self.health.answered(),
+                Err(error) => self.unanswered(&error),
+            },
         }
     }
-}
 
-fn unanswered(error: &KafkaError, health: &Health) {
-    tracing::debug!(%error, "no answer to a metadata request");
-    health.unanswered();
+    /// What the brokers say of a topic that has just been made can still be that it does not exist: it is asked for again soon.
+    fn ask_or_create(&mut self, topic: &Topic) -> Answer {
+        let answer = self.ask(topic);
+        match &mut self.creator {
+            Some(creator) if answer == Answer::Missing => creator.create(topic).map_or_else(|failed| failed, |()| self.ask(topic)),
+            _ => answer,
+        }
+    }
+
+    fn ask(&self, topic: &Topic) -> Answer {
+        match self.client.client().fetch_metadata(Some(topic), METADATA_TIMEOUT) {
+            Ok(metadata) => {
+                self.health.answered();
+                metadata.topics().iter().find(|found| found.name() == &**topic).map_or(Answer::Missing, answer)
+            }
+            Err(error) => {
+                self.unanswered(&error);
+                Answer::Unanswered
+            }
+        }
+    }
+
+    fn unanswered(&self, error: &KafkaError) {
+        tracing::debug!(%error, "no answer to a metadata request");
+        self.health.unanswered();
+    }
 }
 
 /// What the metadata says of one topic.

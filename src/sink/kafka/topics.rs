@@ -24,6 +24,8 @@ pub(super) enum Answer {
     Partitions(i32),
     /// It does not exist.
     Missing,
+    /// It does not exist, and could not be made; why.
+    NotCreated(String),
     /// We may not know.
     Unauthorized(String),
     /// No broker could say.
@@ -72,6 +74,8 @@ enum State {
     Draining { to: i32 },
     /// It does not exist.
     Missing,
+    /// It does not exist, and could not be made.
+    NotCreated { reason: String },
     /// Not ours to use.
     Unauthorized { reason: String },
 }
@@ -96,11 +100,12 @@ impl Topics {
             State::Known { partitions } => Ok(*partitions),
             State::Asking { .. } | State::Draining { .. } => Err(SendError::Full),
             State::Missing => Err(SendError::UnknownTopic(topic.clone())),
+            State::NotCreated { reason } => Err(SendError::NotCreated { topic: topic.clone(), reason: reason.clone() }),
             State::Unauthorized { reason } => Err(SendError::Unauthorized(format!("topic {topic}: {reason}"))),
         };
         let pause = match entry.state {
             State::Asking { .. } => Some(ASK_AGAIN),
-            State::Missing | State::Unauthorized { .. } => Some(LOOK_AGAIN),
+            State::Missing | State::NotCreated { .. } | State::Unauthorized { .. } => Some(LOOK_AGAIN),
             State::Known { .. } | State::Draining { .. } => refresh,
         };
         let due = match (entry.answered_at, pause) {
@@ -121,6 +126,7 @@ impl Topics {
         match answer {
             Answer::Partitions(partitions) => entry.exists(topic, partitions),
             Answer::Missing => entry.missing(topic, now),
+            Answer::NotCreated(reason) => entry.not_created(topic, reason),
             Answer::Unauthorized(reason) => entry.denied(topic, reason),
             Answer::Unanswered => {}
         }
@@ -249,6 +255,13 @@ impl Entry {
             State::Asking { missing_since: Some(since) } => State::Asking { missing_since: Some(since) },
             _ => State::Asking { missing_since: Some(now) },
         };
+    }
+
+    fn not_created(&mut self, topic: &Topic, reason: String) {
+        if !matches!(self.state, State::NotCreated { .. }) {
+            tracing::warn!(%topic, error = reason, "the topic does not exist and could not be created (topics.create)");
+        }
+        self.state = State::NotCreated { reason };
     }
 
     fn denied(&mut self, topic: &Topic, reason: String) {
