@@ -50,6 +50,8 @@ pub struct Inventory {
     pub(super) orphans: BTreeSet<SegmentName>,
     /// What a look that failed had found before.
     pub(super) unreported: LookReport,
+    /// Links that were made and are not durable yet: a look that failed in between has left them.
+    pub(super) unsynced: Vec<(SpooledName, Listed)>,
     /// Whether new segments are not linked now, because the disk has too little room for what the node then removes.
     pub(super) holds_off: bool,
     /// Segments that were not linked for that reason: whether they had an index, and how long they are.
@@ -117,6 +119,7 @@ impl Inventory {
             suspects: BTreeSet::new(),
             orphans: BTreeSet::new(),
             unreported: LookReport::default(),
+            unsynced: Vec::new(),
             holds_off: false,
             unlinked: BTreeMap::new(),
         };

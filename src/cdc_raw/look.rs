@@ -116,10 +116,10 @@ impl Inventory {
         report: &mut LookReport,
     ) -> Result<(), LookError> {
         self.kept.retain(|name, file| listing.segments.get(name).is_some_and(|listed| listed.file == *file));
-        let mut linked = Vec::new();
         for (name, listed) in &listing.segments {
             let held = self.segments_of(name.id).any(|(_, segment)| segment.file == listed.file);
-            if held || self.kept.contains_key(name) {
+            let is_linked = self.unsynced.iter().any(|(spooled, _)| spooled.name == *name);
+            if held || is_linked || self.kept.contains_key(name) {
                 continue;
             }
             if self.is_kept(*name, listed, ledger, header_crc)? {
@@ -131,14 +131,14 @@ impl Inventory {
                 continue;
             }
             match self.link(*name, ledger)? {
-                Ok(Some(new)) => linked.push(new),
+                Ok(Some(new)) => self.unsynced.push(new),
                 Ok(None) => report.never_linked.push((*name, listing.indexes.contains(name))),
                 Err(error) => report.failed.push((*name, error)),
             }
         }
         let had = std::mem::take(&mut self.unlinked);
         for (name, (had_data, length)) in had {
-            let is_linked = linked.iter().any(|(spooled, _)| spooled.name == name);
+            let is_linked = self.unsynced.iter().any(|(spooled, _)| spooled.name == name);
             match listing.segments.contains_key(&name) {
                 true if !is_linked && self.holds_off => {
                     self.unlinked.insert(name, (had_data, length));
@@ -147,10 +147,11 @@ impl Inventory {
                 false => report.no_space.push((name, had_data, length)),
             }
         }
-        if !linked.is_empty() && !mutant(Mutant::LinkNotSynced) {
+        if !self.unsynced.is_empty() && !mutant(Mutant::LinkNotSynced) {
             self.spool.sync()?;
         }
-        for (name, listed) in linked {
+        // Their names may have left cdc_raw since they were linked, if this failed before.
+        for (name, listed) in std::mem::take(&mut self.unsynced) {
             report.found.push(self.take_in(name, listed, ledger)?);
         }
         Ok(())

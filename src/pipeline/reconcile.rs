@@ -76,6 +76,8 @@ impl Pipeline {
         match verdict {
             Verdict::Refuse(why) => return Err(Fatal::Positions(why)),
             Verdict::Seed => tracing::info!("positions are kept in kafka from now on; they begin with those of the ledger"),
+            // It was saved, and the process may have died before the files of what came out of parking went.
+            Verdict::Ledger if saved.seq == Some(record.seq) && !saved.moved => self.forget_retried(&record.retried)?,
             Verdict::Ledger => {}
             Verdict::Record => {
                 tracing::info!(batch = record.seq, "a batch was committed and not saved: its positions are taken over");

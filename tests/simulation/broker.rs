@@ -1,12 +1,14 @@
 //! The other side: takes records late, in any order between partitions, twice after a crash, or not at all for a while.
 //!
 //! Records of one Kafka partition keep their order, as with an idempotent producer; after a failure nothing more arrives until the
-//! producer is made anew, and of what was in flight then, in each partition some of the first have arrived.
+//! producer is made anew, and of what was in flight then, in each partition some of the first have arrived. With transactions nothing
+//! has arrived until its batch is committed.
 
+use crate::coordinator::{Committed, Coordinator};
 use ringtail::envelope::Record;
 use ringtail::progress::Ticket;
 use ringtail::sink::faults::Choices;
-use ringtail::sink::{DeliveryFailure, DeliveryReport, SendError};
+use ringtail::sink::{DeliveryFailure, DeliveryReport, Positions, SendError};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
 
@@ -28,6 +30,18 @@ pub enum Weather {
     NoTopic,
 }
 
+/// An event that a reader sees.
+pub struct News {
+    /// The event.
+    pub place: Place,
+    /// Its Cassandra partition.
+    pub lane: Vec<u8>,
+    /// Whether it says that it is late.
+    pub late: bool,
+    /// Over all that it says but the time of sending.
+    pub hash: u64,
+}
+
 /// The broker, and the producer's side of the wire.
 pub struct Broker {
     /// What it does now.
@@ -36,8 +50,12 @@ pub struct Broker {
     pub arrived: HashMap<Place, u64>,
     /// Events whose arrival was reported.
     pub acknowledged: HashSet<Place>,
-    /// Events that arrived since somebody last looked: the event, its Cassandra partition, whether it is late, and a hash of it.
-    pub news: Vec<(Place, Vec<u8>, bool, u64)>,
+    /// Events that arrived since somebody last looked.
+    pub news: Vec<News>,
+    /// None if each record stands for itself.
+    pub coordinator: Option<Coordinator>,
+    /// Commits of which the producer never heard.
+    pub unknown_commits: u64,
     /// How many came again.
     pub repeats: u64,
     fails_per_mille: u32,
@@ -65,6 +83,8 @@ impl Broker {
             arrived: HashMap::new(),
             acknowledged: HashSet::new(),
             news: Vec::new(),
+            coordinator: None,
+            unknown_commits: 0,
             repeats: 0,
             fails_per_mille: if choices.happens(400) { choices.below(60) as u32 } else { 0 },
             late_per_mille: choices.below(700) as u32,
@@ -90,6 +110,9 @@ impl Broker {
 
     /// The producer hands a record over.
     pub fn send(&mut self, record: &Record, ticket: Ticket) -> Result<(), SendError> {
+        if self.coordinator.as_ref().is_some_and(|coordinator| !coordinator.is_open()) {
+            return Err(SendError::Full);
+        }
         match self.weather {
             Weather::NoTopic => return Err(SendError::UnknownTopic(record.topic.clone())),
             _ if self.travelling.len() + self.unreported.len() >= self.window => return Err(SendError::Full),
@@ -126,6 +149,7 @@ impl Broker {
                 reports.push(report);
             }
         }
+        self.end_batch(late, reports);
         // Reports of different partitions come in any order.
         for i in (1..reports.len()).rev() {
             reports.swap(i, self.choices.below(i as u64 + 1) as usize);
@@ -141,37 +165,108 @@ impl Broker {
         } else if self.choices.happens(self.fails_per_mille) {
             // Whether it has arrived all the same nobody knows.
             if self.choices.happens(500) {
-                self.arrive(place, record);
+                self.arrive(place, record, ticket);
             }
             Err(DeliveryFailure::Transient("failed, says the model".into()))
         } else {
-            self.arrive(place, record);
+            self.arrive(place, record, ticket);
+            if self.coordinator.is_some() {
+                // It is reported with its batch.
+                return;
+            }
             Ok(())
         };
         self.stopped |= result.is_err();
         self.unreported.push((place, DeliveryReport { ticket, result }));
     }
 
-    fn arrive(&mut self, place: Place, record: Record) {
+    fn arrive(&mut self, place: Place, record: Record, ticket: Ticket) {
         let late = record.headers.iter().any(|(name, _)| *name == "ringtail.late");
         let hash = hash(&record);
-        self.news.push((place, record.partition_key, late, hash));
+        let news = News { place, lane: record.partition_key, late, hash };
+        match &mut self.coordinator {
+            Some(coordinator) => coordinator.stage(news, ticket),
+            None => self.news.push(news),
+        }
+    }
+
+    /// Everything of the batch is at the broker: it is committed, or not, and the producer hears of it, or not.
+    fn end_batch(&mut self, late: u32, reports: &mut Vec<DeliveryReport>) {
+        let is_whole = self.travelling.is_empty() && !self.stopped;
+        let Some(coordinator) = self.coordinator.as_mut().filter(|coordinator| is_whole && coordinator.is_ending()) else { return };
+        if self.choices.happens(late) {
+            return;
+        }
+        if !self.choices.happens(self.fails_per_mille) {
+            let committed = coordinator.commit(true);
+            // What it reports comes no later than how the commit ended.
+            return reports.extend(self.see(committed).into_iter().map(|ticket| DeliveryReport { ticket, result: Ok(()) }));
+        }
+        self.unknown_commits += 1;
+        if self.choices.happens(500) {
+            let committed = coordinator.commit(false);
+            self.see(committed);
+            return;
+        }
+        coordinator.abort();
+    }
+
+    /// Readers see it now, whatever the producer knows. Gives the tickets.
+    fn see(&mut self, committed: Option<Committed>) -> Vec<Ticket> {
+        let Some(Committed { news, tickets }) = committed else { return Vec::new() };
+        self.acknowledged.extend(news.iter().map(|news| news.place));
+        self.news.extend(news);
+        tickets
+    }
+
+    /// The producer asks for the end of the batch.
+    pub fn commit(&mut self, positions: &Positions) -> Result<(), SendError> {
+        match &mut self.coordinator {
+            Some(coordinator) if coordinator.is_open() && self.weather != Weather::NoTopic => {
+                coordinator.end(positions);
+                Ok(())
+            }
+            _ => Err(SendError::Full),
+        }
+    }
+
+    /// What was committed last, once somebody answers.
+    pub fn recovered(&mut self) -> Option<Option<Positions>> {
+        if matches!(self.weather, Weather::Silent | Weather::Away) {
+            return None;
+        }
+        self.coordinator.as_mut()?.recovered()
     }
 
     /// The producer is gone: of what was in flight, in each partition some of the first arrive.
     pub fn reset(&mut self) {
         let mut lost: HashSet<Vec<u8>> = HashSet::new();
         let is_cut_off = matches!(self.weather, Weather::Silent | Weather::Away);
-        for Travelling { record, place, .. } in std::mem::take(&mut self.travelling) {
+        self.end_transaction(is_cut_off);
+        for Travelling { record, place, ticket } in std::mem::take(&mut self.travelling) {
             let arrives = !is_cut_off && !self.stopped && !self.refuses(place) && self.choices.happens(500);
             if arrives && !lost.contains(&record.partition_key) {
-                self.arrive(place, record);
+                self.arrive(place, record, ticket);
             } else {
                 lost.insert(record.partition_key);
             }
         }
         self.unreported.clear();
         self.stopped = false;
+        if let Some(coordinator) = &mut self.coordinator {
+            coordinator.reset();
+        }
+    }
+
+    /// A commit that was asked for may come to its end although its producer is gone.
+    fn end_transaction(&mut self, is_cut_off: bool) {
+        let is_whole = self.travelling.is_empty() && !self.stopped && !is_cut_off;
+        let Some(coordinator) = self.coordinator.as_mut().filter(|coordinator| is_whole && coordinator.is_ending()) else { return };
+        self.unknown_commits += 1;
+        if self.choices.happens(500) {
+            let committed = coordinator.commit(false);
+            self.see(committed);
+        }
     }
 
     /// Whether anybody is there.

@@ -1,5 +1,6 @@
 //! What must hold, asked after each effect: the invariants of `src/architecture.md`, by their numbers.
 
+use crate::broker::News;
 use crate::disk::{ARCHIVE, CDC_RAW, PARKED, QUARANTINE, SPOOL};
 use crate::entries::pool;
 use crate::model::Model;
@@ -22,11 +23,12 @@ pub fn begin() {
 
 /// I1, I4, I8: what has arrived is what was written, under a marker, equal to itself, and in order when it arrives for the first time.
 pub fn note_news(model: &mut Model) {
-    for (place, lane, late, hash) in std::mem::take(&mut model.broker.news) {
+    for News { place, lane, late, hash } in std::mem::take(&mut model.broker.news) {
         if let Err(what) = admissible(model, place) {
             return model.violate(what);
         }
         match model.broker.arrived.insert(place, hash) {
+            Some(_) if model.broker.coordinator.is_some() => return model.violate(format!("I8: {place:?} is seen twice, exactly once")),
             Some(before) if before != hash => return model.violate(format!("I8: {place:?} came again with other content")),
             Some(_) => {
                 model.broker.repeats += 1;

@@ -5,6 +5,7 @@
 
 use crate::broker::Broker;
 use crate::checks;
+use crate::coordinator::Coordinator;
 use crate::disk::{Disk, split};
 use crate::node::Node;
 use ringtail::checkpoint::{Batch, CheckpointStore, Fault, MemoryStore, SegmentKey, SegmentRecord, StoreError};
@@ -13,7 +14,7 @@ use ringtail::envelope::Record;
 use ringtail::position::{FileOffset, SegmentId};
 use ringtail::progress::Ticket;
 use ringtail::sink::faults::Choices;
-use ringtail::sink::{DeliveryReport, SendError, Sink, SinkError};
+use ringtail::sink::{DeliveryReport, Positions, SendError, Sink, SinkError, Transactions};
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io;
@@ -305,6 +306,11 @@ impl Sink for Shared {
         Ok(())
     }
 
+    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
+        let has_batches = self.lock().broker.coordinator.is_some();
+        if has_batches { Some(self) } else { None }
+    }
+
     fn reachable(&self) -> Result<(), String> {
         self.lock().broker.reachable()
     }
@@ -315,6 +321,46 @@ impl Sink for Shared {
 
     fn answered_probe(&self) -> bool {
         self.lock().broker.answered_probe()
+    }
+}
+
+impl Transactions for Shared {
+    fn recovered(&mut self) -> Option<Option<Positions>> {
+        let mut model = self.lock();
+        let recovered = model.broker.recovered();
+        if let Some(found) = &recovered {
+            let text = format!("batch {:?} was committed last", found.as_ref().map(|positions| positions.seq));
+            model.tell(text);
+        }
+        recovered
+    }
+
+    fn instance(&self) -> String {
+        self.lock().broker.coordinator.as_ref().map_or_else(String::new, Coordinator::instance)
+    }
+
+    fn commit(&mut self, positions: &Positions) -> Result<(), SendError> {
+        let mut model = self.lock();
+        model.effects += 1;
+        if model.dies() {
+            die(model, "before it commits");
+        }
+        let taken = model.broker.commit(positions);
+        model.tell(format!("commit batch {}{}", positions.seq, if taken.is_ok() { "" } else { ": no" }));
+        if model.dies() {
+            die(model, "after it asked for the commit");
+        }
+        taken
+    }
+
+    fn outcome(&mut self) -> Option<Result<u64, String>> {
+        let mut model = self.lock();
+        let outcome = model.broker.coordinator.as_mut()?.outcome();
+        if let Some(outcome) = &outcome {
+            let text = format!("the commit: {outcome:?}");
+            model.tell(text);
+        }
+        outcome
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::broker::{Broker, Weather};
 use crate::checks;
+use crate::coordinator::Coordinator;
 use crate::disk::{self, Disk};
 use crate::entries::pool;
 use crate::model::{Death, Model, Shared, Store};
@@ -19,6 +20,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+/// Seeds from this one on are delivered exactly once, those below at least once.
+pub const EXACTLY_ONCE: u64 = 1_000_000_000;
 /// Turns after which a healthy world must be at rest.
 const DRAIN_TURNS: usize = 1500;
 
@@ -53,6 +56,8 @@ pub struct Tally {
     pub events: u64,
     /// Events that came again.
     pub repeats: u64,
+    /// Commits of which the agent did not hear how they ended.
+    pub unknown_commits: u64,
     /// Segments that came to their end.
     pub finished: u64,
     /// Segments that somebody destroyed.
@@ -75,6 +80,7 @@ impl std::ops::AddAssign for Tally {
             (&mut self.failures, more.failures),
             (&mut self.events, more.events),
             (&mut self.repeats, more.repeats),
+            (&mut self.unknown_commits, more.unknown_commits),
             (&mut self.finished, more.finished),
             (&mut self.destroyed, more.destroyed),
             (&mut self.quarantined, more.quarantined),
@@ -157,7 +163,8 @@ impl World {
         let mut disk = Disk::default();
         let habits_text = format!("{habits:?}");
         let node = Node::new(choices.below(u64::MAX), habits, &mut disk);
-        let broker = Broker::choose(&mut choices);
+        let mut broker = Broker::choose(&mut choices);
+        broker.coordinator = (seed >= EXACTLY_ONCE).then(Coordinator::default);
         let config = config(&mut choices);
         let calm = choices.happens(200);
         let mut model = Model::new(disk, node, broker, Choices::new(choices.below(u64::MAX)), tells_all);
@@ -432,6 +439,7 @@ impl World {
         let tally = &mut self.tally;
         (tally.effects, tally.deaths) = (model.effects, model.deaths);
         (tally.events, tally.repeats) = (model.broker.arrived.len() as u64, model.broker.repeats);
+        tally.unknown_commits = model.broker.unknown_commits;
         tally.destroyed = model.node.segments.iter().filter(|segment| segment.destroyed == Some(true)).count() as u64;
         tally.parked = model.disk.names[disk::PARKED].keys().filter(|name| name.ends_with(".entry")).count() as u64;
         let ended = self.pipeline.iter().flat_map(|pipeline| pipeline.ledger().ended());
