@@ -20,11 +20,10 @@ use std::time::{Duration, Instant, SystemTime};
 use support::agent::setting;
 use support::consumer::{Consumer, create_topics};
 use support::expected::{Event, PREFIX, Reader, name};
-use support::lab::{Kafka, empty_folder};
+use support::lab::{Kafka, empty_folder, kafka_release};
 use support::process::Running;
 use support::recorded::Recorded;
 
-const KAFKA: &str = "3.6.1";
 /// Names stay in `cdc_raw`, so that both see the same segments: each has a state folder, as after a volume was restored.
 const SOURCE: &str = ", finished: keep";
 
@@ -89,7 +88,7 @@ fn the_older_ends_with_75_and_nothing_of_it_comes_after_the_newer() {
     println!("RINGTAIL_SEED={seed} RINGTAIL_ZOMBIES={rounds}");
     let folder = empty_folder("zombies");
     let port = u16::try_from(setting("RINGTAIL_ZOMBIES_PORT", 19850)).expect("a port");
-    let kafka = Kafka::start(KAFKA, &folder.join("kafka"), port, &[]);
+    let kafka = Kafka::start(&kafka_release(), &folder.join("kafka"), port, &[]);
     // Nothing in them is parked: that would be lost with the state folder.
     let recorded = without_parking();
     let plan = plan(&recorded, seed, (rounds as u64).div_ceil(5).max(2));

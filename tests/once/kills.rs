@@ -4,23 +4,15 @@ use crate::scene::{PATIENCE, Scene, assert_each_once, expect, plan, topics};
 use crate::support::agent::setting;
 use crate::support::consumer::{Consumer, create_topics};
 use crate::support::expected::parked;
-use crate::support::lab::{Kafka, empty_folder};
+use crate::support::lab::{Kafka, empty_folder, kafka_release};
 use crate::support::node::names;
 use crate::support::recorded::Recorded;
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 const KILLS_PER_ROUND: u64 = 6;
 /// What is known of a batch is decided within it; the test's blows on the broker are shorter and longer than it.
 const SHORT: &str = ", transaction.timeout.ms: 10000";
-
-/// Sends a signal to the broker's process.
-fn signal(broker: &Path, signal: rustix::process::Signal) {
-    let pid: i32 = fs::read_to_string(broker.join("pid")).expect("a pid").trim().parse().expect("a number");
-    let pid = rustix::process::Pid::from_raw(pid).expect("a process");
-    rustix::process::kill_process(pid, signal).expect("a running broker");
-}
 
 pub fn each_event_is_seen_once() {
     let kills = u64::from(setting("RINGTAIL_ONCE_KILLS", 20));
@@ -29,8 +21,7 @@ pub fn each_event_is_seen_once() {
     println!("RINGTAIL_SEED={seed} RINGTAIL_ONCE_KILLS={kills}");
     let folder = empty_folder("once-kills");
     let port = u16::try_from(setting("RINGTAIL_ONCE_PORT", 19840)).expect("a port");
-    let broker = folder.join("kafka");
-    let kafka = Kafka::start(super::KAFKA, &broker, port, &[]);
+    let kafka = Kafka::start(&kafka_release(), &folder.join("kafka"), port, &[]);
     let recorded = Recorded::all();
     let plan = plan(&recorded, seed, kills.div_ceil(KILLS_PER_ROUND).max(2));
     let expected = expect(&recorded, &plan);
@@ -48,10 +39,10 @@ pub fn each_event_is_seen_once() {
             let time = Duration::from_millis(scene.choices.below(600));
             scene.write(&mut left, time);
             stops += 1;
-            signal(&broker, rustix::process::Signal::STOP);
+            kafka.signal(rustix::process::Signal::STOP);
             let time = Duration::from_millis(scene.choices.below(4000));
             scene.write(&mut left, time);
-            signal(&broker, rustix::process::Signal::CONT);
+            kafka.signal(rustix::process::Signal::CONT);
         } else if scene.choices.happens(60) {
             let time = Duration::from_millis(scene.choices.below(600));
             scene.write(&mut left, time);

@@ -15,13 +15,18 @@ pub struct Agent {
 impl Agent {
     /// Writes a configuration: `schema` is that section without its braces, `more` are further lines.
     pub fn configure(folder: &Path, node: &Cassandra, broker: &Kafka, schema: &str, prefix: &str, more: &str) -> Agent {
+        Agent::configure_as(folder, node, broker, schema, prefix, more, "at_least_once")
+    }
+
+    /// The same with this `sink.delivery`.
+    pub fn configure_as(folder: &Path, node: &Cassandra, broker: &Kafka, schema: &str, prefix: &str, more: &str, delivery: &str) -> Agent {
         let (config, log) = (folder.join("ringtail.yaml"), folder.join("ringtail.log"));
         let text = format!(
             "source: {{ cdc_raw: {}, commitlog: {} }}\n\
              state: {{ dir: {} }}\n\
              schema: {{ {schema} }}\n\
              topics: {{ prefix: {prefix} }}\n\
-             sink: {{ kafka: {{ bootstrap.servers: \"{}\" }}, window: {WINDOW} }}\n\
+             sink: {{ kafka: {{ bootstrap.servers: \"{}\" }}, window: {WINDOW}, delivery: {delivery} }}\n\
              {more}\n",
             node.cdc_raw().display(),
             node.commitlog().display(),

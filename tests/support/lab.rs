@@ -1,8 +1,15 @@
 //! A real Cassandra node and a real Kafka broker, started by the scripts in `tests/lab` and killed when they go out of scope.
 
 use super::fixture::root;
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
+
+/// The release of Kafka that a test starts: `RINGTAIL_KAFKA`, or 3.6.1.
+pub fn kafka_release() -> String {
+    std::env::var("RINGTAIL_KAFKA").unwrap_or_else(|_| "3.6.1".to_owned())
+}
 
 /// Runs a script of `tests/lab` and fails with what it printed unless it ends with 0.
 pub fn script(name: &str, arguments: &[&str]) -> String {
@@ -132,6 +139,19 @@ impl Kafka {
     /// SIGKILL.
     pub fn kill(&self) {
         script("kafka.sh", &["kill", &self.version, &self.dir.display().to_string()]);
+    }
+
+    /// Sends a signal to the broker's process.
+    pub fn signal(&self, signal: Signal) {
+        let pid: i32 = std::fs::read_to_string(self.dir.join("pid")).expect("a pid").trim().parse().expect("a number");
+        kill_process(Pid::from_raw(pid).expect("a process"), signal).expect("a running broker");
+    }
+
+    /// SIGSTOP, and SIGCONT after `time`.
+    pub fn stand_still(&self, time: Duration) {
+        self.signal(Signal::STOP);
+        std::thread::sleep(time);
+        self.signal(Signal::CONT);
     }
 
     /// `bootstrap.servers`.
