@@ -148,7 +148,7 @@ fn name<'a>(data: &'a ColumnData<'_>) -> &'a str {
     }
 }
 
-fn write_column(out: &mut String, data: &ColumnData<'_>) {
+pub(super) fn write_column(out: &mut String, data: &ColumnData<'_>) {
     match data {
         ColumnData::Simple(cell) => cell::write_simple(out, cell),
         ColumnData::Complex(data) => complex::write_complex(out, data),

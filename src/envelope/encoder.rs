@@ -2,6 +2,7 @@
 
 use super::flat::Flat;
 use super::key::PrimaryKey;
+use super::lossless::Lossless;
 use super::serializer::Serializer;
 use super::shape::{Moment, Shape};
 use super::source::{Place, Source};
@@ -102,6 +103,7 @@ impl Envelope {
     pub fn new(settings: EnvelopeSettings) -> Self {
         let source = Source::new(&settings.version, &settings.prefix, &settings.cluster);
         let shape: Option<Box<dyn Shape>> = match settings.form {
+            Form::Lossless if settings.schemas || settings.conversion != Conversion::default() => Some(Box::new(Lossless::new(&settings))),
             Form::Lossless => None,
             Form::Flat => Some(Box::new(Flat::new(&settings.prefix, settings.conversion))),
         };

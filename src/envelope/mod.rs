@@ -17,6 +17,7 @@ mod flat;
 mod headers;
 mod json;
 mod key;
+mod lossless;
 mod range;
 mod record;
 mod ringtail;

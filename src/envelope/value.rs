@@ -1,6 +1,7 @@
 //! Values as JSON, and what stands beside a value that JSON alone does not give back.
 
 use super::json;
+use crate::connect::{self, Conversion};
 use crate::cql::{self, CounterShard, CqlType, CqlValue, ShardKind};
 
 /// A serialized value and what it means.
@@ -25,6 +26,11 @@ impl<'a> Value<'a> {
             Some(value) if !self.is_empty() => cql::event_json(self.cql_type, value, out),
             _ => out.push_str("null"),
         }
+    }
+
+    /// The value in Connect's model; null where it prints as null.
+    pub(super) fn connect(&self, conversion: &Conversion) -> connect::Value {
+        self.decoded.as_ref().map_or(connect::Value::Null, |value| conversion.value(self.cql_type, value))
     }
 
     /// Whether there are no bytes, and the type has no empty value of its own to print.

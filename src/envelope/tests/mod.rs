@@ -5,6 +5,7 @@ mod deletes;
 mod elements;
 mod flat;
 mod headers;
+mod lossless;
 mod random;
 mod rows;
 
@@ -16,14 +17,18 @@ use crate::mutation::{Mutation, PartitionUpdate, Row, Unfiltered};
 const FILE: &str = "CommitLog-7-1759999999000.log";
 const TS_MS: i64 = 1_760_000_000_123;
 
-fn envelope() -> Envelope {
-    Envelope::new(EnvelopeSettings {
+fn settings() -> EnvelopeSettings {
+    EnvelopeSettings {
         node: "n1".into(),
         prefix: "shop".into(),
         cluster: "c1".into(),
         version: "1.2.3".into(),
         ..EnvelopeSettings::default()
-    })
+    }
+}
+
+fn envelope() -> Envelope {
+    Envelope::new(settings())
 }
 
 fn records(mutation: &Mutation<'_>) -> Vec<Record> {
