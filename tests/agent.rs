@@ -29,6 +29,8 @@ mod endpoints;
 mod gaps;
 #[path = "agent/metrics.rs"]
 mod metrics;
+#[path = "agent/outbox.rs"]
+mod outbox;
 #[path = "agent/parked.rs"]
 mod parked;
 #[path = "agent/place.rs"]

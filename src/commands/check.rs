@@ -2,13 +2,14 @@
 
 use super::identity::Identity;
 use super::run::{NO_SCHEMA, exit_of, repaired};
-use super::{CheckArgs, Exit, check_kafka, fail, print, schema_file, shell};
+use super::{CheckArgs, Exit, check_kafka, fail, print, schema_file, shell, sinks};
 use anyhow::anyhow;
 use ringtail::cdc_raw::{Probe, Spool};
 use ringtail::checkpoint::{Ledger, StateDir};
 use ringtail::config::{self, Config, Finished, NodeSettings, SinkTo};
+use ringtail::envelope::OutboxTable;
 use ringtail::keystore::Keystore;
-use ringtail::schema::{Catalog, live};
+use ringtail::schema::{Catalog, TableMetadata, live};
 use ringtail::sink::SinkError;
 use std::fs::{self, OpenOptions, TryLockError};
 use std::net::TcpListener;
@@ -52,6 +53,9 @@ pub fn run(args: &CheckArgs) -> Exit {
         Err(error) => page.add("node.id", Err((exit_of(&error), error))),
     }
     page.tables(&config, &catalog);
+    if !config.outbox.is_empty() && !silent {
+        page.outbox(&config, &catalog);
+    }
     match &config.sink.to {
         SinkTo::Kafka(properties) => {
             check_kafka::all(properties, &config, &catalog).into_iter().for_each(|(what, tried)| page.add(what, tried));
@@ -101,8 +105,24 @@ impl Page {
         stored
     }
 
+    /// A line for each thing that is configured of the outbox and not there.
+    fn outbox(&mut self, config: &Config, catalog: &Catalog) {
+        let mut problems = sinks::outbox(config).problems(catalog);
+        let left_out = config.outbox.iter().filter(|outbox| !config.tables.allows(&outbox.keyspace, &outbox.table));
+        problems.extend(left_out.map(|outbox| format!("{} is left out by tables.include or tables.exclude", outbox.name())));
+        if problems.is_empty() {
+            let names: Vec<String> = config.outbox.iter().map(OutboxTable::name).collect();
+            self.add("outbox", Ok(format!("{} can be read as messages", names.join(", "))));
+        }
+        problems.into_iter().for_each(|problem| self.add("outbox", Err((Exit::Usage, anyhow!("{problem}")))));
+    }
+
     fn tables(&mut self, config: &Config, catalog: &Catalog) {
-        let published = catalog.tables().filter(|table| table.is_published() && config.tables.allows(&table.keyspace, &table.name)).count();
+        let outbox = sinks::outbox(config);
+        let is_sent = |table: &TableMetadata| {
+            table.is_published() && config.tables.allows(&table.keyspace, &table.name) && !outbox.leaves_out_table(table)
+        };
+        let published = catalog.tables().filter(|table| is_sent(table)).count();
         match (published, config.knows_no_table()) {
             (0, true) => self.line("note  tables", &NO_SCHEMA),
             (0, false) => self.line("note  tables", &"no table with cdc = true is known yet: nothing is published"),

@@ -30,8 +30,11 @@ pub fn all(properties: &KafkaProperties, config: &Config, catalog: &Catalog) -> 
 
 fn ask(properties: &KafkaProperties, config: &Config, catalog: &Catalog, exactly_once: bool) -> Result<BrokerCheck, (Exit, anyhow::Error)> {
     let template = TopicTemplate::parse(&config.topics.name).map_err(|error| (Exit::Usage, error.into()))?;
+    let outbox = sinks::outbox(config);
     let published = catalog.tables().filter(|table| table.is_published() && config.tables.allows(&table.keyspace, &table.name));
-    let mut topics: Vec<Topic> = published.map(|table| template.topic(&config.topics.prefix, table)).collect();
+    // The topics of an outbox are named by its rows.
+    let of_tables = published.filter(|table| !outbox.only && outbox.of(table).is_none());
+    let mut topics: Vec<Topic> = of_tables.map(|table| template.topic(&config.topics.prefix, table)).collect();
     topics.extend(config.topics.schema.as_deref().filter(|_| config.schema.log).map(Into::into));
     topics.extend(config.topics.audit.as_deref().map(Into::into));
     topics.extend(exactly_once.then(|| config.topics.positions.as_str().into()));

@@ -1,7 +1,7 @@
 //! From the configuration to a sink and what is put before it.
 
 use ringtail::config::{self, Config, Delivery, EnvelopeKind, SinkTo};
-use ringtail::envelope::{Envelope, EnvelopeSettings, Form, PartitionBy, TopicTemplate};
+use ringtail::envelope::{Envelope, EnvelopeSettings, Form, Outbox, PartitionBy, TopicTemplate};
 use ringtail::pipeline::Shipper;
 use ringtail::progress::{Limits, Window};
 use ringtail::sink::kafka::{NewTopics, TransactionSettings};
@@ -67,11 +67,17 @@ pub fn shipper(config: &Config, sink: Box<dyn Sink>, node: &str, cluster: &str, 
             config::PartitionBy::PartitionKey => PartitionBy::PartitionKey,
             config::PartitionBy::RecordKey => PartitionBy::RecordKey,
         },
+        outbox: outbox(config),
         schema_topic: config.topics.schema.as_deref().map(Into::into),
         audit_topic: config.topics.audit.as_deref().map(Into::into),
     };
     let window = Window::new(Limits::events(config.sink.window));
     Ok(Shipper::new(sink, window, Envelope::new(settings), config.tables.clone(), metrics))
+}
+
+/// Which tables are outboxes, and whether only they are published.
+pub fn outbox(config: &Config) -> Outbox {
+    Outbox { tables: config.outbox.clone(), only: config.events.envelope == EnvelopeKind::Outbox }
 }
 
 /// The form of key and value.

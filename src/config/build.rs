@@ -1,9 +1,10 @@
 //! From what was written to what can be run: values get their types, and keys are checked against each other.
 
 use super::error::ConfigError;
-use super::events;
+use super::events::{self, EnvelopeKind};
 use super::kafka;
 use super::not_built;
+use super::outbox;
 use super::raw::Raw;
 use super::tables::{TableFilter, TablePattern};
 use super::topics;
@@ -27,6 +28,7 @@ pub(super) fn build(raw: &Raw) -> Result<Config, ConfigError> {
         schema: schema(raw)?,
         tables: TableFilter { include: patterns(raw, "tables.include")?, exclude: patterns(raw, "tables.exclude")? },
         events: events::events(raw)?,
+        outbox: outbox::outbox(raw)?,
         topics: topics::topics(raw, &sink.to)?,
         sink,
         http: http(raw)?,
@@ -210,6 +212,9 @@ fn check_together(config: &Config) -> Result<(), ConfigError> {
             ));
         }
         _ => {}
+    }
+    if config.events.envelope == EnvelopeKind::Outbox && config.outbox.is_empty() {
+        return Err(ConfigError::at("events.envelope", "is \"outbox\", and outbox.tables names no table, so nothing would be published"));
     }
     if is_within(&config.state.dir, cdc_raw) {
         return Err(ConfigError::at(

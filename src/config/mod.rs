@@ -25,6 +25,7 @@ mod kafka;
 mod keys;
 mod node_settings;
 mod not_built;
+mod outbox;
 mod raw;
 mod secret;
 mod tables;

@@ -21,7 +21,7 @@ pub(super) const NOT_BUILT: &[(&str, Refused)] = &[
     ("source.from", Words(&["now"])),
     ("source.rate_limit", OtherThanDefault),
     ("tables.columns", OtherThanDefault),
-    ("events.envelope", Words(&["flat", "cloudevents", "outbox"])),
+    ("events.envelope", Words(&["flat", "cloudevents"])),
     ("events.strict", Words(&["true"])),
     ("events.serializer", Words(&["avro", "protobuf"])),
     ("events.schemas", Words(&["true"])),
@@ -30,7 +30,6 @@ pub(super) const NOT_BUILT: &[(&str, Refused)] = &[
     ("events.varint", OtherThanDefault),
     ("events.heartbeat", OtherThanDefault),
     ("events.registry.url", OtherThanDefault),
-    ("outbox.tables", OtherThanDefault),
     ("topics.dead_letter", OtherThanDefault),
 ];
 

@@ -3,7 +3,7 @@
 use super::not_built::{NOT_BUILT, Refused};
 use super::*;
 use crate::connect::Conversion;
-use crate::envelope::HeaderTemplate;
+use crate::envelope::{HeaderTemplate, OutboxTable};
 use crate::keystore::{Keystore, KeystoreType};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,6 +60,7 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ("schema.wait", "0s", |c| c.schema.wait = Duration::ZERO),
     ("tables.include", "[\"shop.*\"]", |c| c.tables.include = vec![TablePattern::parse("shop.*").unwrap()]),
     ("tables.exclude", "[\"shop.tmp\"]", |c| c.tables.exclude = vec![TablePattern::parse("shop.tmp").unwrap()]),
+    ("outbox.tables", "{ shop.outbox: {} }", |c| c.outbox = vec![OutboxTable::new("shop", "outbox")]),
     ("topics.prefix", "shop", |c| {
         (c.topics.prefix, c.topics.schema) = ("shop".into(), Some("shop.schema".into()));
         c.topics.positions = "shop.ringtail.positions".into();
@@ -110,7 +111,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("tables.columns", "{ \"ks.t.c\": drop }"),
     ("events.envelope", "flat"),
     ("events.envelope", "cloudevents"),
-    ("events.envelope", "outbox"),
     ("events.strict", "true"),
     ("events.strict", "\"true\""),
     ("events.serializer", "avro"),
@@ -121,7 +121,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("events.varint", "number"),
     ("events.heartbeat", "10s"),
     ("events.registry.url", "\"http://registry:8081\""),
-    ("outbox.tables", "{ shop.outbox: {} }"),
     ("topics.dead_letter", "dead"),
 ];
 
@@ -172,6 +171,7 @@ fn the_defaults_are_the_documented_ones() {
             heartbeat: Duration::ZERO,
             headers: vec![],
         },
+        outbox: Vec::new(),
         topics: Topics {
             prefix: "ringtail".into(),
             name: "{prefix}.{keyspace}.{table}".into(),
@@ -216,6 +216,15 @@ fn values_whose_feature_is_not_built_are_refused_by_name() {
         assert!(message.starts_with(&format!("config: {key} is ")), "{message}");
         assert!(message.contains("not built yet"), "{message}");
     }
+}
+
+#[test]
+fn the_outbox_envelope_needs_an_outbox_table() {
+    let config = parsed("events: { envelope: outbox }\noutbox: { tables: { shop.outbox: } }").unwrap();
+    assert_eq!((config.events.envelope, config.outbox.len()), (EnvelopeKind::Outbox, 1));
+
+    let message = problem("events: { envelope: outbox }");
+    assert_eq!(message, "config: events.envelope is \"outbox\", and outbox.tables names no table, so nothing would be published");
 }
 
 #[test]

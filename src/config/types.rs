@@ -4,6 +4,7 @@ use super::events::Events;
 use super::kafka;
 use super::secret::Secret;
 use super::tables::TableFilter;
+use crate::envelope::OutboxTable;
 use crate::keystore::Keystore;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,6 +29,8 @@ pub struct Config {
     pub tables: TableFilter,
     /// The shape and the bytes of records.
     pub events: Events,
+    /// Tables whose inserted rows are messages.
+    pub outbox: Vec<OutboxTable>,
     /// Where events go within the sink.
     pub topics: Topics,
     /// Where events go.

@@ -52,6 +52,11 @@ pub(super) fn write_complex(out: &mut String, data: &ComplexColumnData<'_>) {
     out.push('}');
 }
 
+/// The collection of its live elements.
+pub(super) fn write_live(out: &mut String, data: &ComplexColumnData<'_>) {
+    Form::of(&data.column.column.cql_type).write_value(out, &data.cells);
+}
+
 impl<'a> Form<'a> {
     fn of(cql_type: &'a CqlType) -> Self {
         match cql_type.unfrozen() {

@@ -6,11 +6,14 @@ use super::lossless::Lossless;
 use super::serializer::Serializer;
 use super::shape::{Moment, Shape};
 use super::source::{Place, Source};
-use super::{EncodeError, HeaderTemplate, PartitionBy, Record, Topic, TopicTemplate, after, json, ringtail, schema_change};
+use super::{
+    EncodeError, HeaderTemplate, NOT_OUTBOX, Outbox, PartitionBy, Record, Topic, TopicTemplate, after, json, outbox, ringtail,
+    schema_change,
+};
 use crate::connect::Conversion;
 use crate::event::{ChangeEvent, Operation};
 use crate::position::{CommitLogPosition, EventId};
-use crate::schema::{SchemaChange, TableId, TableMetadata};
+use crate::schema::{Catalog, SchemaChange, TableId, TableMetadata};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,6 +46,8 @@ pub struct EnvelopeSettings {
     pub headers: Vec<HeaderTemplate>,
     /// `topics.partition_by`.
     pub partition_by: PartitionBy,
+    /// `outbox.tables`, and whether nothing else is published.
+    pub outbox: Outbox,
     /// `topics.schema`: where changes of the schema go, if anywhere.
     pub schema_topic: Option<Topic>,
     /// `topics.audit`: where accounts of ended segments go, if anywhere.
@@ -64,6 +69,7 @@ impl Default for EnvelopeSettings {
             tombstones: false,
             headers: Vec::new(),
             partition_by: PartitionBy::PartitionKey,
+            outbox: Outbox::default(),
             schema_topic: None,
             audit_topic: None,
         }
@@ -123,6 +129,12 @@ impl Envelope {
         let table = event.update.table;
         let id = EventId { node: self.settings.node.clone(), at: event.at, ordinal: event.ordinal }.to_string();
         let batch = format!("{};{}/{}", event.at, event.update_index, event.declared_updates);
+        if let Some(outbox) = self.settings.outbox.of(table) {
+            let headers = vec![("ringtail.id".into(), id.clone()), ("ringtail.batch".into(), batch)];
+            let mut record = outbox::record(outbox, &self.settings.prefix, event, &id, headers)?;
+            record.headers.extend(self.operators_headers(event));
+            return Ok(vec![record]);
+        }
         let moment = Moment { id: &id, file, ts_ms };
         let (key, value) = self.key_and_value(event, &moment)?;
         let mut headers = vec![("ringtail.id".into(), id), ("ringtail.batch".into(), batch)];
@@ -153,7 +165,25 @@ impl Envelope {
 
     /// The rule by which an event is not sent in this form, if it is not: the label of `ringtail_filtered_total`.
     pub fn leaves_out(&self, event: &ChangeEvent<'_>) -> Option<&'static str> {
-        self.shape.as_ref()?.leaves_out(event)
+        if self.settings.outbox.of(event.update.table).is_some() {
+            return self.settings.outbox.leaves_out(event);
+        }
+        self.leaves_out_table(event.update.table).or_else(|| self.shape.as_ref()?.leaves_out(event))
+    }
+
+    /// The rule by which nothing of a table is sent in this form, if that is so: the label of `ringtail_filtered_total`.
+    pub fn leaves_out_table(&self, table: &TableMetadata) -> Option<&'static str> {
+        self.settings.outbox.leaves_out_table(table).then_some(NOT_OUTBOX)
+    }
+
+    /// What the log is to say of an event that is left out, where that was asked for.
+    pub fn warning(&self, event: &ChangeEvent<'_>) -> Option<String> {
+        self.settings.outbox.warning(event)
+    }
+
+    /// What is configured of tables and does not fit those that are known, a sentence each.
+    pub fn problems(&self, catalog: &Catalog) -> Vec<String> {
+        self.settings.outbox.problems(catalog)
     }
 
     /// Whether changes of the schema go anywhere.

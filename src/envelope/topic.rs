@@ -72,8 +72,7 @@ impl TopicTemplate {
                 Part::Table => &table.name,
             });
         }
-        let name: String = name.chars().map(|c| if is_allowed(c) { c } else { '_' }).collect();
-        shorten(name).into()
+        safe_name(&name).into()
     }
 }
 
@@ -94,6 +93,13 @@ impl Part {
             _ => Err(TopicTemplateError::UnknownPlace(name.into())),
         }
     }
+}
+
+/// A name that Kafka takes: other characters than it allows become `_`, the two names that it refuses too, and what is too long ends in the
+/// CRC-32 of the whole.
+pub(super) fn safe_name(name: &str) -> String {
+    let name: String = name.chars().map(|c| if is_allowed(c) { c } else { '_' }).collect();
+    if name == "." || name == ".." { name.replace('.', "_") } else { shorten(name) }
 }
 
 fn is_allowed(c: char) -> bool {

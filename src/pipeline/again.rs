@@ -83,7 +83,7 @@ impl Desk<'_> {
             }
             Ok(Shipped::Done { published, .. }) => Retried::Sent(if published { Fate::Delivered } else { Fate::Filtered }),
             Ok(Shipped::Blocked { why, .. }) => Retried::Blocked { ordinal, why: obstacle(why) },
-            Ok(Shipped::Refused { reason, .. }) => Retried::Kept(tried(rest.note, "refused_by_sink", reason)),
+            Ok(Shipped::Refused { cause, reason, .. }) => Retried::Kept(tried(rest.note, cause, reason)),
             Err(error) => Retried::Kept(tried(rest.note, "malformed", error.to_string())),
         }
     }

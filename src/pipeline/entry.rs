@@ -185,8 +185,8 @@ impl Desk<'_> {
                     return Ok(Sent::All { fate, next: events });
                 }
                 Shipped::Blocked { ordinal, why } => return Ok(Sent::Blocked { ordinal, why: obstacle(why) }),
-                Shipped::Refused { ordinal, table: (id, name), reason } => {
-                    let note = self.note(file, at, Class::Refused, "refused_by_sink", &reason);
+                Shipped::Refused { ordinal, table: (id, name), cause, reason } => {
+                    let note = self.note(file, at, Class::Refused, cause, &reason);
                     let note = Note { ordinal: Some(ordinal), table_id: id.map(|id| id.to_string()), table: Some(name), ..note };
                     if let Some(full) = self.keep(at, frame, note)? {
                         return Ok(full.at(ordinal));

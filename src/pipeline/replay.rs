@@ -35,7 +35,7 @@ pub fn replay(
     tables: &mut Tables,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Replayed, Fatal> {
-    let mut replay = Replay { shipper, tables, keys, arrived: HashMap::new(), events: 0 };
+    let mut replay = Replay { shipper, tables, keys, arrived: HashMap::new(), events: 0, waiting: None };
     loop {
         let mut left_out = 0;
         let mut failed = false;
@@ -60,6 +60,8 @@ struct Replay<'r> {
     keys: &'r Keys,
     arrived: HashMap<SegmentId, DeliveredTo>,
     events: u64,
+    /// What was last waited for.
+    waiting: Option<String>,
 }
 
 impl Replay<'_> {
@@ -102,12 +104,23 @@ impl Replay<'_> {
                 Desk { shipper: self.shipper, tables: self.tables, aside: Aside::Tell(left_out), now: Instant::now(), ts_ms: None };
             match desk.enter(file, Arrival { at, from: Some(from), frame })? {
                 Entered::Done(_) => return Ok(true),
-                Entered::Blocked { ordinal, .. } => from = ordinal,
+                Entered::Blocked { ordinal, why } => {
+                    from = ordinal;
+                    self.say(file, at, why);
+                }
             }
             if !self.take_in(Duration::from_millis(10))? {
                 return Ok(false);
             }
         }
+    }
+
+    /// Tells what is waited for, once.
+    fn say(&mut self, segment: &str, at: CommitLogPosition, why: Option<String>) {
+        if let Some(why) = why.as_ref().filter(|_| why != self.waiting) {
+            tracing::warn!(segment, position = at.position.0, "waiting: {why}");
+        }
+        self.waiting = why.or(self.waiting.take());
     }
 
     /// Takes in what has arrived; false if a delivery has failed.

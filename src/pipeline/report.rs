@@ -100,7 +100,7 @@ impl Pipeline {
 
     /// Gives every published table its series before its first event, so that `increase()` sees that one too.
     fn show_tables(&mut self) {
-        let (Some(catalog), Some(shipper)) = (self.tables.catalog(), &self.shipper) else { return };
+        let (Some(catalog), Some(shipper)) = (self.tables.catalog(), &mut self.shipper) else { return };
         let version = Some(self.tables.version());
         if self.reporting.tables != version {
             self.reporting.tables = version;

@@ -16,6 +16,9 @@ use std::time::Duration;
 
 /// Header of an event that later ones of its partition may have overtaken, with the reason.
 const LATE: &str = "ringtail.late";
+/// Why an event is parked: the other side will never take its record, or it has none.
+const REFUSED_BY_SINK: &str = "refused_by_sink";
+const NOT_ENCODABLE: &str = "not_encodable";
 
 /// Where an event stands: what a refusal is remembered by across a rewind.
 pub type EventKey = (CommitLogPosition, u32);
@@ -76,6 +79,8 @@ pub enum Shipped {
         ordinal: u32,
         /// Its table.
         table: (Option<TableId>, String),
+        /// Who refuses it: `refused_by_sink` or `not_encodable`.
+        cause: &'static str,
         /// Why.
         reason: String,
     },
@@ -122,6 +127,10 @@ pub struct Shipper {
     in_batches: bool,
     /// Whether some events of an entry are in the sink's hands and others are not.
     within_entry: bool,
+    /// How many events were left out against what was expected.
+    warned: HashMap<(TableId, &'static str), u64>,
+    /// What was told to be wrong with the configured tables.
+    problems: Vec<String>,
     /// How many records of an event of several are in the sink's hands, while others are not.
     begun: Option<(EventKey, usize)>,
 }
@@ -173,6 +182,8 @@ impl Shipper {
             reports: Vec::new(),
             in_batches,
             within_entry: false,
+            warned: HashMap::new(),
+            problems: Vec::new(),
             begun: None,
         }
     }
@@ -234,6 +245,7 @@ impl Shipper {
             if let Some(rule) = self.leaves_out(event) {
                 if event.ordinal >= from {
                     self.metrics.filtered(rule, 1);
+                    self.warn(event, rule);
                 }
                 continue;
             }
@@ -248,17 +260,32 @@ impl Shipper {
         Ok(Shipped::Done { published, events: u32::try_from(projection.events.len()).unwrap_or(u32::MAX) })
     }
 
+    /// Tells the first event that is left out against what was expected, and the tenth, the hundredth and so on.
+    fn warn(&mut self, event: &ChangeEvent<'_>, rule: &'static str) {
+        let Some(warning) = self.envelope.warning(event) else { return };
+        let count = self.warned.entry((event.update.table.id, rule)).or_default();
+        *count += 1;
+        if 10_u64.checked_pow(count.ilog10()) == Some(*count) {
+            tracing::warn!(segment = event.at.segment.0, position = event.at.position.0, count = *count, "{warning}");
+        }
+    }
+
     /// Whether an event is not to be sent now.
     fn is_left(&self, sending: Sending<'_>, ordinal: u32) -> bool {
         let only = sending.again.and_then(|again| again.only);
         ordinal < sending.from || only.is_some_and(|only| only != ordinal) || self.parked.contains(&(sending.at, ordinal))
     }
 
-    /// Begins the series of every table that is published.
-    pub fn show_tables(&self, catalog: &Catalog) {
+    /// Begins the series of every table that is published, and tells what does not fit the tables that are known.
+    pub fn show_tables(&mut self, catalog: &Catalog) {
         for table in catalog.tables().filter(|table| self.left_out(table).is_none()) {
             self.metrics.table_seen(&table.keyspace, &table.name);
         }
+        let problems = self.envelope.problems(catalog);
+        for problem in problems.iter().filter(|problem| !self.problems.contains(problem)) {
+            tracing::warn!("{problem}");
+        }
+        self.problems = problems;
     }
 
     /// Whether `mutation` has an event that is published.
@@ -272,8 +299,10 @@ impl Shipper {
             Some("system")
         } else if !table.cdc {
             Some("cdc")
+        } else if !self.filter.allows(&table.keyspace, &table.name) {
+            Some("tables")
         } else {
-            (!self.filter.allows(&table.keyspace, &table.name)).then_some("tables")
+            self.envelope.leaves_out_table(table)
         }
     }
 
@@ -293,7 +322,9 @@ impl Shipper {
         match self.envelope.encode(event, sending.file, sending.ts_ms.unwrap_or(event.timestamp.0.div_euclid(1000))) {
             Ok(records) => self.records(records, &flight, sending.again),
             Err(EncodeError::Waiting(why)) => Some(Shipped::Blocked { ordinal: event.ordinal, why: Blocked::Encoder(why) }),
-            Err(EncodeError::Refused(reason)) => Some(Shipped::Refused { ordinal: event.ordinal, table: flight.name(), reason }),
+            Err(EncodeError::Refused(reason)) => {
+                Some(Shipped::Refused { ordinal: event.ordinal, table: flight.name(), cause: NOT_ENCODABLE, reason })
+            }
         }
     }
 
@@ -315,7 +346,7 @@ impl Shipper {
     /// The event was refused before.
     fn refusal(&self, flight: &InFlight) -> Option<Shipped> {
         let reason = self.refused.get(&flight.key)?.clone();
-        Some(Shipped::Refused { ordinal: flight.key.1, table: flight.name(), reason })
+        Some(Shipped::Refused { ordinal: flight.key.1, table: flight.name(), cause: REFUSED_BY_SINK, reason })
     }
 
     /// Hands over one record; `None` if it is in the sink's hands.
@@ -342,7 +373,9 @@ impl Shipper {
             Err(SendError::UnknownTopic(topic)) => return blocked(Blocked::UnknownTopic(topic)),
             Err(error @ SendError::NotCreated { .. }) => return blocked(Blocked::NotCreated(error.to_string())),
             Err(SendError::Unauthorized(reason)) => return blocked(Blocked::Unauthorized(reason)),
-            Err(SendError::Refused(reason)) => return Some(Shipped::Refused { ordinal, table: flight.name(), reason }),
+            Err(SendError::Refused(reason)) => {
+                return Some(Shipped::Refused { ordinal, table: flight.name(), cause: REFUSED_BY_SINK, reason });
+            }
         }
         match again.is_some() || flight.content == Content::Part {
             false => self.window.issue(EventPlace { segment: at.segment, position: at.position, ordinal, bytes }),

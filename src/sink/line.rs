@@ -4,8 +4,9 @@
 //! {"topic":"shop.ks.t","partition_key":"<hex>","key":{…},"value":{…}|null,"headers":{"ringtail.id":"…"}}
 //! ```
 //!
-//! Key and value stand in it as the JSON they are. Where one is not JSON, its bytes stand under `key_base64`
-//! or `value_base64` instead.
+//! Key and value stand in it as the JSON they are. Where one is not JSON, it stands as a string under `key_text` or `value_text`, and where
+//! it is no text either, its bytes under `key_base64` or `value_base64`. A record with a timestamp of its own has `timestamp`, in ms, before
+//! `headers`.
 
 use crate::envelope::Record;
 use crate::progress::Ticket;
@@ -80,20 +81,25 @@ impl Serialize for Line<'_> {
         let mut line = serializer.serialize_map(None)?;
         line.serialize_entry("topic", &*record.topic)?;
         line.serialize_entry("partition_key", &hex(&record.partition_key))?;
-        payload(&mut line, "key", "key_base64", &record.key)?;
+        payload(&mut line, ["key", "key_text", "key_base64"], &record.key)?;
         match &record.value {
-            Some(value) => payload(&mut line, "value", "value_base64", value)?,
+            Some(value) => payload(&mut line, ["value", "value_text", "value_base64"], value)?,
             None => line.serialize_entry("value", &())?,
+        }
+        if let Some(timestamp) = record.timestamp {
+            line.serialize_entry("timestamp", &timestamp)?;
         }
         line.serialize_entry("headers", &Headers(&record.headers))?;
         line.end()
     }
 }
 
-fn payload<M: SerializeMap>(line: &mut M, name: &str, name_base64: &str, bytes: &[u8]) -> Result<(), M::Error> {
-    match serde_json::from_slice::<&RawValue>(bytes) {
-        Ok(json) => line.serialize_entry(name, json),
-        Err(_) => line.serialize_entry(name_base64, &STANDARD.encode(bytes)),
+fn payload<M: SerializeMap>(line: &mut M, [json, text, base64]: [&str; 3], bytes: &[u8]) -> Result<(), M::Error> {
+    match (serde_json::from_slice::<&RawValue>(bytes), std::str::from_utf8(bytes)) {
+        (Ok(value), _) => line.serialize_entry(json, value),
+        // Avro begins with a zero byte, so it never passes for text.
+        (Err(_), Ok(value)) if !value.contains(|c: char| c.is_control() && !c.is_whitespace()) => line.serialize_entry(text, value),
+        (Err(_), _) => line.serialize_entry(base64, &STANDARD.encode(bytes)),
     }
 }
 
@@ -156,10 +162,19 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_json_stand_as_base64() {
-        let line = line(&record(&[0, 0, 0, 0, 1], Some(b"{")));
+    fn text_that_is_not_json_stands_as_a_string_and_other_bytes_as_base64() {
+        let text = line(&record(b"order-7", Some(b"{")));
+        let bytes = line(&record(&[0, 0, 0, 0, 1], Some(b"\xff{")));
 
-        assert!(line.contains(r#""key_base64":"AAAAAAE=","value_base64":"ew==","#), "{line}");
+        assert!(text.contains(r#""key_text":"order-7","value_text":"{","#), "{text}");
+        assert!(bytes.contains(r#""key_base64":"AAAAAAE=","value_base64":"/3s=","#), "{bytes}");
+    }
+
+    #[test]
+    fn a_timestamp_of_its_own_stands_before_the_headers() {
+        let line = line(&Record { timestamp: Some(7), ..record(b"1", Some(b"2")) });
+
+        assert!(line.contains(r#""value":2,"timestamp":7,"headers":"#), "{line}");
     }
 
     #[test]

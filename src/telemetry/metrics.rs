@@ -25,8 +25,8 @@ pub const TABLES_MAX: usize = 500;
 /// The operations of `ringtail_events_total{op}`, as events name them.
 pub const OPERATIONS: [&str; 4] = ["i", "u", "d", "r"];
 /// The rules of `ringtail_filtered_total{rule}`: a table without `cdc = true`, a system table or view, `tables.include` and
-/// `tables.exclude`, a row without content.
-pub const FILTER_RULES: [&str; 4] = ["cdc", "system", "tables", "empty"];
+/// `tables.exclude`, a row without content, no outbox table under `events.envelope: outbox`, a row of an outbox table updated or deleted.
+pub const FILTER_RULES: [&str; 7] = ["cdc", "system", "tables", "empty", "not_outbox", "outbox_update", "outbox_delete"];
 /// The classes of `ringtail_parked{class}`.
 pub const PARKED_CLASSES: [&str; 2] = ["waiting", "refused"];
 /// The kinds of `ringtail_damaged_bytes_total{kind}`: how much of a file the damage takes.

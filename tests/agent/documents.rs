@@ -73,7 +73,7 @@ fn every_example_of_an_event_is_real() {
 
 #[test]
 fn every_configuration_in_the_documents_is_one() {
-    for document in ["README.md", "docs/operating.md"] {
+    for document in ["README.md", "docs/operating.md", "docs/outbox.md"] {
         for block in blocks(document, "yaml") {
             config::parse(&block, document.as_ref(), &BTreeMap::new()).unwrap_or_else(|error| panic!("{document}: {error}\n{block}"));
         }
@@ -91,9 +91,16 @@ fn every_metric_is_described() {
 #[test]
 fn every_link_between_the_documents_leads_somewhere() {
     let mut checked = 0;
-    for document in
-        ["README.md", "docs/events.md", "docs/operating.md", "docs/faults.md", "docs/gaps.md", "deploy/runbook.md", "CHANGELOG.md"]
-    {
+    for document in [
+        "README.md",
+        "docs/events.md",
+        "docs/operating.md",
+        "docs/outbox.md",
+        "docs/faults.md",
+        "docs/gaps.md",
+        "deploy/runbook.md",
+        "CHANGELOG.md",
+    ] {
         let folder = root().join(document).parent().expect("a folder").to_owned();
         for link in text(document).split("](").skip(1).filter_map(|rest| rest.split(')').next().map(str::to_owned)) {
             if link.starts_with("http") || link.starts_with('#') {

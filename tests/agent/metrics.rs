@@ -1,5 +1,6 @@
 //! Every metric exists and moves: each is seen with two values, or is one that never changes.
 
+use super::outbox::orders_as_outbox;
 use super::place::{Agent, OUTBOX, Place, SEGMENT};
 use rdkafka::mocking::MockCluster;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ pub const METRICS: &[(&str, &[&str])] = &[
     ("ringtail_damaged_bytes_total", &["entry", "marker", "section", "segment"]),
     ("ringtail_event_bytes_total", &["table=\"outbox\"", "table=\"orders_by_customer_and_date\""]),
     ("ringtail_events_total", &["op=\"i\"", "op=\"u\"", "op=\"d\"", "op=\"r\""]),
-    ("ringtail_filtered_total", &["rule=\"system\"", "rule=\"cdc\"", "rule=\"tables\""]),
+    ("ringtail_filtered_total", &["system", "cdc", "tables", "not_outbox", "outbox_update", "outbox_delete"]),
     ("ringtail_gaps", &["harmless", "suspicious", "lost"]),
     ("ringtail_in_flight_events", &[""]),
     ("ringtail_lag_bytes", &[""]),
@@ -158,6 +159,7 @@ fn what_is_left_out(seen: &mut Seen) {
     until(seen, &schema("cdc = true", "cdc = false"), "ringtail_filtered_total{rule=\"cdc\"}", "finished");
     until(seen, &Place::new().with("tables", "{ exclude: [\"shop.outbox\"] }"), "ringtail_filtered_total{rule=\"tables\"}", "finished");
     until(seen, &Place::new(), "ringtail_filtered_total{rule=\"system\"}", "finished");
+    until(seen, &orders_as_outbox("on_update: ignore"), "ringtail_filtered_total{rule=\"outbox_update\"}", "finished");
 }
 
 /// The node's newest segments are not linked; an index comes without a segment; a name goes that the spool holds.

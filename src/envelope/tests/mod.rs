@@ -6,6 +6,7 @@ mod elements;
 mod flat;
 mod headers;
 mod lossless;
+mod outbox;
 mod random;
 mod rows;
 
