@@ -61,6 +61,7 @@ fn record(value: &Value) -> Seen {
         id: "node/1/100/0".into(),
         key: br#"{"p":1,"c":2}"#.to_vec(),
         value: value.to_string().into_bytes(),
+        headers: Vec::new(),
     }
 }
 

@@ -35,6 +35,7 @@ fn record(timestamp: i64, position: u64) -> Seen {
         id,
         key: br#"{"tenant":"a","day":1,"c":2}"#.to_vec(),
         value: value.to_string().into_bytes(),
+        headers: Vec::new(),
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Seen {
     pub key: Vec<u8>,
     /// The record value.
     pub value: Vec<u8>,
+    /// Every header, as text.
+    pub headers: Vec<(String, String)>,
 }
 
 /// The running consumer.
@@ -116,14 +118,17 @@ fn read(consumer: &BaseConsumer, start: Instant, stop: &AtomicBool, distinct: &A
 }
 
 fn seen(message: &BorrowedMessage<'_>, received: Duration) -> Seen {
+    let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
     let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-    let id = headers.filter(|header| header.key == "ringtail.id").find_map(|header| header.value);
+    let headers: Vec<_> = headers.map(|header| (header.key.to_owned(), text(header.value))).collect();
+    let id = headers.iter().find(|(name, _)| name == "ringtail.id").map(|(_, id)| id.clone());
     Seen {
         topic: message.topic().to_owned(),
         partition: message.partition(),
         received,
-        id: String::from_utf8_lossy(id.unwrap_or_default()).into_owned(),
+        id: id.unwrap_or_default(),
         key: message.key().unwrap_or_default().to_vec(),
         value: message.payload().unwrap_or_default().to_vec(),
+        headers,
     }
 }
