@@ -83,6 +83,7 @@ pub fn outbox(config: &Config) -> Outbox {
 /// The form of key and value.
 fn form(events: &config::Events) -> Form {
     match events.envelope {
+        EnvelopeKind::Debezium if events.strict => Form::Strict,
         EnvelopeKind::Flat => Form::Flat,
         EnvelopeKind::Debezium | EnvelopeKind::Outbox => Form::Lossless,
     }

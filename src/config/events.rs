@@ -60,7 +60,11 @@ pub(super) fn events(raw: &Raw) -> Result<Events, ConfigError> {
         serializer: raw.choice("events.serializer", &serializers)?,
         schemas: raw.flag("events.schemas")?,
         tombstones: raw.flag("events.tombstones")?,
-        conversion: Conversion { decimal: raw.choice("events.decimal", &decimals)?, varint: raw.choice("events.varint", &varints)? },
+        conversion: Conversion {
+            decimal: raw.choice("events.decimal", &decimals)?,
+            varint: raw.choice("events.varint", &varints)?,
+            debezium: false,
+        },
         heartbeat: raw.duration("events.heartbeat", "0s", "1d")?,
         headers: headers(raw)?,
     })

@@ -2,7 +2,7 @@
 
 use super::not_built::{NOT_BUILT, Refused};
 use super::*;
-use crate::connect::Conversion;
+use crate::connect::{Conversion, DecimalMode, VarintMode};
 use crate::envelope::{HeaderTemplate, OutboxTable};
 use crate::keystore::{Keystore, KeystoreType};
 use std::path::PathBuf;
@@ -80,6 +80,14 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ("sink.stdout", "{}", |_| ()),
     ("sink.window", "1", |c| c.sink.window = 1),
     ("sink.commit_interval", "2s", |c| c.sink.commit_interval = Duration::from_secs(2)),
+    ("events.envelope", "flat", |c| c.events.envelope = EnvelopeKind::Flat),
+    ("events.strict", "true", |c| c.events.strict = true),
+    ("events.schemas", "true", |c| c.events.schemas = true),
+    ("events.tombstones", "true", |c| c.events.tombstones = true),
+    ("events.decimal", "double", |c| c.events.conversion.decimal = DecimalMode::Double),
+    ("events.decimal", "precise", |c| c.events.conversion.decimal = DecimalMode::Precise),
+    ("events.varint", "long", |c| c.events.conversion.varint = VarintMode::Long),
+    ("events.varint", "precise", |c| c.events.conversion.varint = VarintMode::Precise),
     ("events.headers", "{ team: shop, table: \"{keyspace}.{table}\" }", |c| {
         let headers = [("table", "{keyspace}.{table}"), ("team", "shop")];
         c.events.headers = headers.iter().map(|(name, text)| HeaderTemplate::parse(name, text).unwrap()).collect();
@@ -109,16 +117,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("source.from", "now"),
     ("source.rate_limit", "50"),
     ("tables.columns", "{ \"ks.t.c\": drop }"),
-    ("events.envelope", "flat"),
     ("events.envelope", "cloudevents"),
-    ("events.strict", "true"),
-    ("events.strict", "\"true\""),
     ("events.serializer", "avro"),
     ("events.serializer", "protobuf"),
-    ("events.schemas", "true"),
-    ("events.tombstones", "true"),
-    ("events.decimal", "base64"),
-    ("events.varint", "number"),
     ("events.heartbeat", "10s"),
     ("events.registry.url", "\"http://registry:8081\""),
     ("topics.dead_letter", "dead"),

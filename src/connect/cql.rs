@@ -59,12 +59,16 @@ pub struct Conversion {
     pub decimal: DecimalMode,
     /// How varints are written.
     pub varint: VarintMode,
+    /// Whether durations, addresses, decimals and maps are written as Debezium's connector does, whatever they lose: nanoseconds with months
+    /// of 30 days, a slash before the address, digits without an exponent, keys of any type.
+    pub debezium: bool,
 }
 
 impl Conversion {
     /// The schema of a column, element or field of this type.
     pub fn schema(&self, cql_type: &CqlType) -> Schema {
         match cql_type {
+            CqlType::Duration if self.debezium => Schema::new(Kind::Int64).named("io.debezium.time.NanoDuration").version(1),
             CqlType::Ascii | CqlType::Text | CqlType::Inet | CqlType::Duration | CqlType::Empty => Schema::new(Kind::String),
             CqlType::Tinyint => Schema::new(Kind::Int8),
             CqlType::Smallint => Schema::new(Kind::Int16),
@@ -80,7 +84,7 @@ impl Conversion {
             CqlType::Decimal => self.decimal_schema(),
             CqlType::Varint => self.varint_schema(),
             CqlType::List(element) | CqlType::Set(element) | CqlType::Vector(element, _) => self.array(element),
-            CqlType::Map(key, value) if has_text_keys(key) => Schema::new(Kind::Map(self.shared(key), self.shared(value))),
+            CqlType::Map(key, value) if self.debezium || has_text_keys(key) => Schema::new(Kind::Map(self.shared(key), self.shared(value))),
             CqlType::Map(key, value) => {
                 let entry =
                     Schema::new(Kind::Struct([Field::new("key", self.shared(key)), Field::new("value", self.shared(value))].into()));
@@ -109,6 +113,8 @@ impl Conversion {
             CqlValue::Varint(number) => self.varint_value(cql_type, value, number),
             CqlValue::Decimal { unscaled, scale } => self.decimal_value(cql_type, value, unscaled, *scale),
             CqlValue::Counter(shards) => Value::Int(cql::counter_total(shards)),
+            CqlValue::Duration { months, days, nanos } if self.debezium => Value::Int(nanoseconds(*months, *days, *nanos)),
+            CqlValue::Inet(_) if self.debezium => Value::String(format!("/{}", plain_text(cql_type, value))),
             CqlValue::Duration { .. } | CqlValue::Uuid(_) | CqlValue::Inet(_) => Value::String(plain_text(cql_type, value)),
             CqlValue::List(_) | CqlValue::Set(_) | CqlValue::Map(_) | CqlValue::Tuple(_) | CqlValue::Udt(_) | CqlValue::Vector(_) => {
                 self.nested(cql_type.unfrozen(), value)
@@ -147,6 +153,7 @@ impl Conversion {
 
     fn decimal_value(&self, cql_type: &CqlType, value: &CqlValue<'_>, unscaled: &BigInt, scale: i32) -> Value {
         match self.decimal {
+            DecimalMode::String if self.debezium => Value::String(plain_digits(unscaled, scale)),
             DecimalMode::String => Value::String(plain_text(cql_type, value)),
             // Java's text of a decimal is a number for Rust too.
             DecimalMode::Double => Value::Float64(plain_text(cql_type, value).parse().unwrap_or(f64::NAN)),
@@ -200,7 +207,7 @@ impl Conversion {
 
     /// The entries of a map whose keys are of this type.
     pub fn map_value(&self, key: &CqlType, entries: Vec<(Value, Value)>) -> Value {
-        if has_text_keys(key) {
+        if self.debezium || has_text_keys(key) {
             return Value::Map(entries);
         }
         Value::Array(entries.into_iter().map(|(key, value)| Value::Struct(vec![key, value])).collect())
@@ -220,6 +227,30 @@ fn plain_text(cql_type: &CqlType, value: &CqlValue<'_>) -> String {
     let mut json = String::new();
     cql::event_json(cql_type, value, &mut json);
     json.trim_matches('"').to_owned()
+}
+
+/// A duration in nanoseconds, a month having 30 days; what is too long wraps around.
+fn nanoseconds(months: i32, days: i32, nanos: i64) -> i64 {
+    const DAY: i64 = 86_400_000_000_000;
+    let days = i64::from(months) * 30 + i64::from(days);
+    days.wrapping_mul(DAY).wrapping_add(nanos)
+}
+
+/// Java's `BigDecimal.toPlainString`: digits without an exponent, for scales that leave that in hand.
+fn plain_digits(unscaled: &BigInt, scale: i32) -> String {
+    const MOST: usize = 4096;
+    let text = unscaled.magnitude().to_string();
+    let sign = if unscaled.sign() == num_bigint::Sign::Minus { "-" } else { "" };
+    let Ok(scale) = usize::try_from(scale) else {
+        let zeros = usize::try_from(scale.unsigned_abs()).unwrap_or(usize::MAX).min(MOST);
+        return if text == "0" { text } else { format!("{sign}{text}{}", "0".repeat(zeros)) };
+    };
+    if scale == 0 {
+        return format!("{sign}{text}");
+    }
+    let padded = format!("{text:0>width$}", width = scale.min(MOST) + 1);
+    let (whole, fraction) = padded.split_at(padded.len().saturating_sub(scale.min(MOST)));
+    format!("{sign}{whole}.{fraction}")
 }
 
 /// The lower 64 bits.
@@ -250,8 +281,8 @@ mod tests {
 
     #[test]
     fn decimals_and_varints_come_in_three_modes() {
-        let precise = Conversion { decimal: DecimalMode::Precise, varint: VarintMode::Precise };
-        let short = Conversion { decimal: DecimalMode::Double, varint: VarintMode::Long };
+        let precise = Conversion { decimal: DecimalMode::Precise, varint: VarintMode::Precise, debezium: false };
+        let short = Conversion { decimal: DecimalMode::Double, varint: VarintMode::Long, debezium: false };
         let large: BigInt = "123456789012345678901234567890".parse().unwrap();
 
         assert_eq!(Conversion::default().value(&CqlType::Decimal, &decimal(950, 2)), Value::text("9.50"));
@@ -298,7 +329,7 @@ mod tests {
     fn modes() -> impl Strategy<Value = Conversion> {
         let decimal = prop_oneof![Just(DecimalMode::String), Just(DecimalMode::Double), Just(DecimalMode::Precise)];
         let varint = prop_oneof![Just(VarintMode::String), Just(VarintMode::Long), Just(VarintMode::Precise)];
-        (decimal, varint).prop_map(|(decimal, varint)| Conversion { decimal, varint })
+        (decimal, varint, any::<bool>()).prop_map(|(decimal, varint, debezium)| Conversion { decimal, varint, debezium })
     }
 
     proptest! {

@@ -6,6 +6,7 @@ use super::lossless::Lossless;
 use super::serializer::Serializer;
 use super::shape::{Moment, Shape};
 use super::source::{Place, Source};
+use super::strict::Strict;
 use super::{
     EncodeError, HeaderTemplate, NOT_OUTBOX, Outbox, PartitionBy, Record, Topic, TopicTemplate, after, json, outbox, ringtail,
     schema_change,
@@ -81,6 +82,8 @@ impl Default for EnvelopeSettings {
 pub enum Form {
     /// Debezium's, and beside it all that the mutation says.
     Lossless,
+    /// Debezium's, to the letter.
+    Strict,
     /// The row as plain columns.
     Flat,
 }
@@ -111,6 +114,7 @@ impl Envelope {
         let shape: Option<Box<dyn Shape>> = match settings.form {
             Form::Lossless if settings.schemas || settings.conversion != Conversion::default() => Some(Box::new(Lossless::new(&settings))),
             Form::Lossless => None,
+            Form::Strict => Some(Box::new(Strict::new(&settings))),
             Form::Flat => Some(Box::new(Flat::new(&settings.prefix, settings.conversion))),
         };
         let serializer = Serializer::json(settings.schemas);

@@ -26,6 +26,7 @@ mod schema_change;
 mod serializer;
 mod shape;
 mod source;
+mod strict;
 mod template;
 #[cfg(test)]
 mod tests;
