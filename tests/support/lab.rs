@@ -1,6 +1,7 @@
 //! A real Cassandra node and a real Kafka broker, started by the scripts in `tests/lab` and killed when they go out of scope.
 
 use super::fixture::root;
+#[cfg(feature = "agent")]
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -142,12 +143,14 @@ impl Kafka {
     }
 
     /// Sends a signal to the broker's process.
+    #[cfg(feature = "agent")]
     pub fn signal(&self, signal: Signal) {
         let pid: i32 = std::fs::read_to_string(self.dir.join("pid")).expect("a pid").trim().parse().expect("a number");
         kill_process(Pid::from_raw(pid).expect("a process"), signal).expect("a running broker");
     }
 
     /// SIGSTOP, and SIGCONT after `time`.
+    #[cfg(feature = "agent")]
     pub fn stand_still(&self, time: Duration) {
         self.signal(Signal::STOP);
         std::thread::sleep(time);
