@@ -51,7 +51,10 @@ log4j.appender.out.layout=org.apache.log4j.PatternLayout
 log4j.appender.out.layout.ConversionPattern=[%d] %p %m (%c)%n
 EOF
 
-cp=$("$here/classpath.sh" "kafka-$version" "org.apache.kafka:kafka_2.13:$version")
+artifacts=("org.apache.kafka:kafka_2.13:$version")
+# From 4.0 on the broker brings no binding of slf4j, and would log nothing.
+case $version in 3.*) ;; *) artifacts+=("org.slf4j:slf4j-simple:1.7.36") ;; esac
+cp=$("$here/classpath.sh" "kafka-$version" "${artifacts[@]}")
 flags=("-Dlog4j.configuration=file:$dir/log4j.properties")
 if [ ! -f "$dir/data/meta.properties" ]; then
   java -cp "$cp" "${flags[@]}" -Xmx256m kafka.tools.StorageTool format -t cmluZ3RhaWwtbGFiLTAwMQ -c "$dir/server.properties" \
