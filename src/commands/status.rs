@@ -105,12 +105,11 @@ fn write_screen(status: &Status, text: &mut String) -> std::fmt::Result {
     )?;
     let age = status.checkpoint_age.map_or_else(|| "none yet".to_owned(), |age| format!("{age:.1} s ago"));
     writeln!(text, "checkpoint  {age}; {} events in flight; breaker {}", status.in_flight, status.breaker)?;
-    let full =
-        status.spool.full_in_seconds.map(|seconds| format!(", full in {} if it goes on like this", time(seconds))).unwrap_or_default();
+    let full = forecast(status.spool.full_in_seconds);
     let (bytes, limit) = (size(status.spool.bytes), size(status.spool.limit_bytes));
     writeln!(text, "spool       {bytes} of {limit}{full}; {} free on its disk", size(status.spool.disk_free_bytes))?;
     let limit = status.cdc_raw_limit_bytes.map(|limit| format!(" of {}", size(limit))).unwrap_or_default();
-    writeln!(text, "cdc_raw     {}{limit}", size(status.cdc_raw_bytes))?;
+    writeln!(text, "cdc_raw     {}{limit}{}", size(status.cdc_raw_bytes), forecast(status.cdc_raw_full_in_seconds))?;
     let parked: u64 = status.parked.iter().map(|parked| parked.count).sum();
     if parked > 0 {
         let reasons: Vec<String> = status.parked.iter().map(|one| format!("{} {}", one.count, one.reason)).collect();
@@ -139,6 +138,15 @@ fn write_screen(status: &Status, text: &mut String) -> std::fmt::Result {
         writeln!(text, "\nlast error  {}", error.message)?;
     }
     Ok(())
+}
+
+/// When a folder is full, if that can be said.
+fn forecast(seconds: Option<f64>) -> String {
+    match seconds {
+        None => String::new(),
+        Some(0.0) => ", FULL".to_owned(),
+        Some(seconds) => format!(", full in {} if it goes on like this", time(seconds)),
+    }
 }
 
 /// A number of bytes in the greatest unit of which there is one.

@@ -29,20 +29,20 @@ impl Pace {
     }
 }
 
-/// How the spool grows: a forecast looks at this time …
+/// How a folder grows: a forecast looks at this time …
 const GROWTH_SPAN: Duration = Duration::from_secs(600);
 /// … by figures this far apart …
 const GROWTH_STEP: Duration = Duration::from_secs(5);
 /// … and says nothing before there were so many seconds of them.
 const GROWTH_LEAST: Duration = Duration::from_secs(30);
 
-/// Bytes in the spool as they were at moments of the last ten minutes.
+/// Bytes in a folder, the spool or `cdc_raw`, as they were at moments of the last ten minutes.
 #[derive(Debug, Default)]
 pub(super) struct Growth(VecDeque<(Instant, u64)>);
 
 impl Growth {
-    /// Notes how full the spool is, and answers in how many seconds it is at its limit if it goes on like this. `None` if it does not
-    /// grow, or nothing can be said yet.
+    /// Notes how full it is, and answers in how many seconds it is at its limit if it goes on like this, 0 if it is there. `None` if it
+    /// does not grow, or nothing can be said yet.
     pub fn note(&mut self, now: Instant, bytes: u64, limit: u64) -> Option<f64> {
         if self.0.back().is_none_or(|(at, _)| now.saturating_duration_since(*at) >= GROWTH_STEP) {
             self.0.push_back((now, bytes));
@@ -50,13 +50,16 @@ impl Growth {
         while self.0.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > GROWTH_SPAN) {
             self.0.pop_front();
         }
+        if bytes >= limit {
+            return Some(0.0);
+        }
         let (since, then) = self.0.front()?;
         let time = now.saturating_duration_since(*since);
         let grown = bytes.saturating_sub(*then);
         if time < GROWTH_LEAST || grown == 0 {
             return None;
         }
-        Some(limit.saturating_sub(bytes) as f64 / (grown as f64 / time.as_secs_f64()))
+        Some((limit - bytes) as f64 / (grown as f64 / time.as_secs_f64()))
     }
 }
 
@@ -74,7 +77,8 @@ mod tests {
         assert_eq!(growth.note(start + Duration::from_secs(30), 300, 1000), Some(70.0));
         assert_eq!(growth.note(start + Duration::from_secs(40), 1200, 1000), Some(0.0), "over its limit");
 
-        assert_eq!(growth.note(start + Duration::from_secs(700), 1200, 1000), None, "it does not grow any more");
+        assert_eq!(growth.note(start + Duration::from_secs(700), 1200, 1000), Some(0.0), "it does not grow any more, and is full");
+        assert_eq!(growth.note(start + Duration::from_secs(701), 900, 1000), None, "it does not grow any more");
     }
 
     #[test]

@@ -21,7 +21,8 @@ const REPORT_SHARE: u32 = 50;
 pub(super) struct Reporting {
     lags: Lags,
     pace: Pace,
-    growth: Growth,
+    spool_growth: Growth,
+    cdc_raw_growth: Growth,
     /// The version of the catalog whose tables have their series.
     tables: Option<u64>,
     /// Why everything is being sent again.
@@ -75,7 +76,9 @@ impl Pipeline {
         let ours = self.inventory.segments().filter(|segment| segment.is_ours_alone());
         let spool: u64 = ours.filter_map(|segment| looks.get(&segment.key())).map(|look| look.length).sum();
         let limit = self.settings.spool.limit;
-        let full_in = self.reporting.growth.note(self.schedule.now, spool, limit);
+        let (now, cdc_raw) = (self.schedule.now, self.cdc_raw_bytes);
+        let full_in = self.reporting.spool_growth.note(now, spool, limit);
+        let cdc_raw_growth = &mut self.reporting.cdc_raw_growth;
         let rates = self.reporting.pace.note(self.schedule.now, self.delivered, self.passed);
         self.status.update(|status| {
             status.delivered = self.delivered;
@@ -89,7 +92,8 @@ impl Pipeline {
             status.in_flight = self.shipper.as_ref().map_or(0, |shipper| shipper.window.len() as u64);
             status.checkpoint_age = Some(self.schedule.now.duration_since(self.schedule.last_save).as_secs_f64());
             status.spool = Spool { bytes: spool, limit_bytes: limit, full_in_seconds: full_in, disk_free_bytes: self.disk_free };
-            status.cdc_raw_bytes = self.cdc_raw_bytes;
+            status.cdc_raw_bytes = cdc_raw;
+            status.cdc_raw_full_in_seconds = status.cdc_raw_limit_bytes.and_then(|limit| cdc_raw_growth.note(now, cdc_raw, limit));
             status.gaps = gaps;
             status.parked = parked;
             status.parked_bytes = self.parked.bytes();

@@ -71,8 +71,10 @@ struct StatusGauges {
     segments: Gauges,
     spool_bytes: Gauge,
     spool_limit_bytes: Gauge,
+    spool_full_seconds: Seconds,
     cdc_raw_bytes: Gauge,
     cdc_raw_limit_bytes: Gauges,
+    cdc_raw_full_seconds: Seconds,
     gaps: Gauges,
     node_refuses_cdc: Gauge,
     checkpoint_age_seconds: Family<Labels, Seconds>,
@@ -215,8 +217,15 @@ impl StatusGauges {
         add(registry, "ringtail_segments", "Segments on record", &gauges.segments);
         add(registry, "ringtail_spool_bytes", "Bytes held only by hard links of the spool", &gauges.spool_bytes);
         add(registry, "ringtail_spool_limit_bytes", "The limit of the spool", &gauges.spool_limit_bytes);
+        add(registry, "ringtail_spool_full_seconds", "Time until the spool is at its limit; inf: not growing", &gauges.spool_full_seconds);
         add(registry, "ringtail_cdc_raw_bytes", "Bytes of the segments in cdc_raw", &gauges.cdc_raw_bytes);
         add(registry, "ringtail_cdc_raw_limit_bytes", "The node's cdc_total_space, where known", &gauges.cdc_raw_limit_bytes);
+        add(
+            registry,
+            "ringtail_cdc_raw_full_seconds",
+            "Time until cdc_raw is at cdc_total_space; inf: not growing, or unknown",
+            &gauges.cdc_raw_full_seconds,
+        );
         add(registry, "ringtail_gaps", "What is missing: harmless since the start, suspicious or lost until acknowledged", &gauges.gaps);
         add(registry, "ringtail_node_refuses_cdc", "1 while the node's newest segments have no name in cdc_raw", &gauges.node_refuses_cdc);
         add(registry, "ringtail_checkpoint_age_seconds", "Time since the checkpoint was last saved", &gauges.checkpoint_age_seconds);
@@ -235,7 +244,9 @@ impl StatusGauges {
         self.parked_bytes.set(signed(status.parked_bytes));
         self.spool_bytes.set(signed(status.spool.bytes));
         self.spool_limit_bytes.set(signed(status.spool.limit_bytes));
+        self.spool_full_seconds.set(status.spool.full_in_seconds.unwrap_or(f64::INFINITY));
         self.cdc_raw_bytes.set(signed(status.cdc_raw_bytes));
+        self.cdc_raw_full_seconds.set(status.cdc_raw_full_in_seconds.unwrap_or(f64::INFINITY));
         self.in_flight_events.set(signed(status.in_flight));
         self.node_refuses_cdc.set(i64::from(status.gaps.node_refuses));
         let Gaps { harmless, suspicious, lost, .. } = status.gaps;

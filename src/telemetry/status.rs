@@ -48,6 +48,9 @@ pub struct Status {
     pub cdc_raw_bytes: u64,
     /// The node's `cdc_total_space` in bytes, where it is known.
     pub cdc_raw_limit_bytes: Option<u64>,
+    /// In how many seconds that is reached if `cdc_raw` grows as it did in the last ten minutes.
+    #[serde(default)]
+    pub cdc_raw_full_in_seconds: Option<f64>,
     /// What is missing.
     #[serde(default)]
     pub gaps: Gaps,
@@ -90,7 +93,7 @@ pub struct Spool {
     pub bytes: u64,
     /// `state.spool.limit`.
     pub limit_bytes: u64,
-    /// In how many seconds the limit is reached if the spool grows as it did in the last ten minutes.
+    /// In how many seconds the limit is reached if the spool grows as it did in the last ten minutes; 0 if it is reached.
     #[serde(default)]
     pub full_in_seconds: Option<f64>,
     /// Bytes that are free on its disk.

@@ -14,6 +14,7 @@ pub const METRICS: &[(&str, &[&str])] = &[
     ("ringtail_breaker_state", &["state=\"open\"", "state=\"closed\""]),
     ("ringtail_build_info", &[]),
     ("ringtail_cdc_raw_bytes", &[""]),
+    ("ringtail_cdc_raw_full_seconds", &[""]),
     ("ringtail_cdc_raw_limit_bytes", &[""]),
     ("ringtail_checkpoint_age_seconds", &[""]),
     ("ringtail_damaged_bytes_total", &["entry", "marker", "section", "segment"]),
@@ -33,6 +34,7 @@ pub const METRICS: &[(&str, &[&str])] = &[
     ("ringtail_ready", &[""]),
     ("ringtail_segments", &["open", "final", "finished", "quarantined", "lost"]),
     ("ringtail_spool_bytes", &[""]),
+    ("ringtail_spool_full_seconds", &[""]),
     ("ringtail_spool_limit_bytes", &[""]),
 ];
 
@@ -82,10 +84,10 @@ impl Seen {
 fn nothing_arrives(seen: &mut Seen) {
     let place = Place::new()
         .with("source", "{ cdc_raw: @/cdc_raw, rescan: 100ms, cassandra_yaml: @/cassandra.yaml }")
-        .with("state", "{ dir: @/state, spool: { limit: 1GiB } }")
+        .with("state", "{ dir: @/state, spool: { limit: 1MiB } }")
         .with("sink", "{ kafka: { bootstrap.servers: \"127.0.0.1:1\" } }")
         .with("node", "{ id: n1 }");
-    fs::write(place.path("cassandra.yaml"), "cdc_enabled: true\ncdc_total_space: 64MiB\n").expect("a file");
+    fs::write(place.path("cassandra.yaml"), "cdc_enabled: true\ncdc_total_space: 1MiB\n").expect("a file");
     let other_name = place.open_segment();
     let mut agent = place.start();
 
@@ -96,11 +98,14 @@ fn nothing_arrives(seen: &mut Seen) {
     seen.wait_for(&agent, "ringtail_lag_segments", |lag| lag == 1.0);
     seen.wait_for(&agent, "ringtail_lag_bytes", |lag| lag > 0.0);
     seen.wait_for(&agent, "ringtail_cdc_raw_bytes", |bytes| bytes == 1_048_576.0);
-    seen.wait_for(&agent, "ringtail_cdc_raw_limit_bytes", |bytes| bytes == 67_108_864.0);
+    seen.wait_for(&agent, "ringtail_cdc_raw_limit_bytes", |bytes| bytes == 1_048_576.0);
+    seen.wait_for(&agent, "ringtail_cdc_raw_full_seconds", |seconds| seconds == 0.0);
+    seen.wait_for(&agent, "ringtail_spool_full_seconds", f64::is_infinite);
     // The node is done with it and removes it: our link is the only one.
     fs::remove_file(other_name).expect("the node's name");
     fs::remove_file(place.segment()).expect("the segment");
     seen.wait_for(&agent, "ringtail_spool_bytes", |bytes| bytes == 1_048_576.0);
+    seen.wait_for(&agent, "ringtail_spool_full_seconds", |seconds| seconds == 0.0);
     seen.wait_for(&agent, "ringtail_segments{state=\"final\"}", |count| count == 1.0);
     fs::remove_file(place.path("state/spool").join(SEGMENT)).expect("our link");
     seen.wait_for(&agent, "ringtail_lost_bytes_total{cause=\"vanished\"}", |bytes| bytes == 1_048_576.0);

@@ -12,7 +12,7 @@ fn full_status() -> Status {
         breaker: "open".into(),
         in_flight: 7,
         checkpoint_age: Some(0.25),
-        spool: Spool { bytes: 10, limit_bytes: 20, ..Spool::default() },
+        spool: Spool { bytes: 10, limit_bytes: 20, full_in_seconds: Some(90.5), ..Spool::default() },
         cdc_raw_bytes: 30,
         cdc_raw_limit_bytes: Some(40),
         gaps: Gaps { harmless: 5, suspicious: 2, lost: 1, node_refuses: true },
@@ -37,6 +37,7 @@ fn the_names_are_the_documented_ones() {
         "ringtail_breaker_state",
         "ringtail_build_info",
         "ringtail_cdc_raw_bytes",
+        "ringtail_cdc_raw_full_seconds",
         "ringtail_cdc_raw_limit_bytes",
         "ringtail_checkpoint_age_seconds",
         "ringtail_damaged_bytes_total",
@@ -56,6 +57,7 @@ fn the_names_are_the_documented_ones() {
         "ringtail_ready",
         "ringtail_segments",
         "ringtail_spool_bytes",
+        "ringtail_spool_full_seconds",
         "ringtail_spool_limit_bytes",
     ]);
     assert_eq!(found, documented);
@@ -77,6 +79,8 @@ fn the_gauges_say_what_the_status_says() {
         "ringtail_checkpoint_age_seconds{} 0.25",
         "ringtail_spool_bytes 10",
         "ringtail_spool_limit_bytes 20",
+        "ringtail_spool_full_seconds 90.5",
+        "ringtail_cdc_raw_full_seconds inf",
         "ringtail_cdc_raw_bytes 30",
         "ringtail_cdc_raw_limit_bytes{} 40",
         "ringtail_gaps{judgement=\"harmless\"} 5",
