@@ -198,6 +198,18 @@ fn a_second_instance_on_the_same_state_folder_ends_with_75_and_the_first_goes_on
 }
 
 #[test]
+fn two_agents_of_two_nodes_on_one_machine_do_not_meet() {
+    let (one, other) = (Place::new(), Place::new());
+    let (mut first, mut second) = (one.start(), other.start());
+
+    first.wait_for("segment finished");
+    second.wait_for("segment finished");
+
+    assert_eq!((ids(&one.events()), ids(&other.events())), (expected_ids(), expected_ids()));
+    assert_eq!((first.stop().0, second.stop().0), (Some(0), Some(0)));
+}
+
+#[test]
 fn a_second_instance_on_the_same_output_ends_with_75() {
     let first = Place::new();
     let mut agent = first.start();

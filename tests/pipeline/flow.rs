@@ -152,6 +152,33 @@ fn a_mutation_with_more_events_than_the_window_is_delivered_across_crashes() {
 }
 
 #[test]
+fn a_start_behind_any_entry_sends_exactly_the_rest() {
+    let each_in_its_section: Vec<Vec<Vec<u8>>> = entries(30).into_iter().map(|entry| vec![entry]).collect();
+    let bytes = segment::plain(ID, &each_in_its_section, 0);
+    let sections = Layout::of(&bytes).sections;
+    assert_eq!(sections.len(), 30);
+    let mut came_later = 0;
+    for (n, section) in sections.iter().enumerate() {
+        let mut rig = growing(Setup::default(), &bytes);
+        rig.perform(&Step::Write(ID, 0..section.end));
+        rig.start();
+        rig.settle();
+        let before = rig.events();
+        rig.crash();
+        rig.store.reopen();
+
+        rig.perform(&Step::Write(ID, section.end..bytes.len()));
+        rig.start();
+        rig.settle();
+
+        assert_eq!(rig.events(), expected(ID, &bytes).events, "killed behind entry {n}");
+        assert!(rig.events().starts_with(&before), "what had come before entry {n} stays");
+        came_later += usize::from(before.len() < rig.events().len());
+    }
+    assert!(came_later > 20, "only {came_later} starts had anything to send");
+}
+
+#[test]
 fn a_failed_delivery_goes_back_to_the_durable_checkpoint() {
     for fault in [Fault::Lost, Fault::ArrivedAllTheSame] {
         let bytes = plain(ID, &entries(40));
