@@ -25,6 +25,7 @@ mod support;
 #[path = "simulation/world.rs"]
 mod world;
 
+use model::Tells;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -70,7 +71,7 @@ fn run(first: u64, count: u64, time: Duration) -> (Result<Tally, (u64, String)>,
                         break;
                     }
                     let seed = seed_of(index);
-                    match world::run(seed, false) {
+                    match world::run(seed) {
                         Ok(tally) => sum += tally,
                         Err(what) => {
                             failed.store(true, Ordering::Relaxed);
@@ -109,12 +110,12 @@ fn i8_every_seed_comes_to_its_end_with_everything_where_it_belongs() {
     if let Some(seed) = number("RINGTAIL_SEED") {
         // The agent's own words stand between the effects.
         tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).without_time().with_writer(std::io::stdout).init();
-        let tally = world::run(seed, true).unwrap_or_else(|what| panic!("{what}"));
+        let tally = world::run_and_tell(seed, Tells::All).unwrap_or_else(|what| panic!("{what}"));
         println!("{tally:?}");
         return;
     }
     for seed in regressions() {
-        world::run(seed, false).unwrap_or_else(|what| panic!("{what}\na seed of regressions.txt fails"));
+        world::run(seed).unwrap_or_else(|what| panic!("{what}\na seed of regressions.txt fails"));
     }
     let first = number("RINGTAIL_FIRST_SEED").unwrap_or(1);
     let (count, time) = match setting("RINGTAIL_SEEDS").as_deref() {
@@ -165,7 +166,7 @@ fn every_mutant_is_caught() {
 #[test]
 fn a_seed_is_the_same_run_each_time() {
     for seed in (1..6).flat_map(|seed| [seed, world::EXACTLY_ONCE + seed]) {
-        let runs: Vec<String> = (0..2).map(|_| format!("{:?}", world::run(seed, false))).collect();
+        let runs: Vec<String> = (0..2).map(|_| format!("{:?}", world::run(seed))).collect();
         assert_eq!(runs[0], runs[1]);
     }
 }

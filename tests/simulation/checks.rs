@@ -6,6 +6,8 @@ use crate::entries::pool;
 use crate::model::Model;
 use crate::node::{Placed, Segment, Standing};
 use ringtail::checkpoint::{Batch, CheckpointStore, SegmentKey, SegmentRecord, SegmentState};
+use ringtail::position::SegmentId;
+use ringtail::progress::DeliveredTo;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -40,6 +42,23 @@ pub fn note_news(model: &mut Model) {
         let before = LANES.with_borrow_mut(|lanes| lanes.insert(lane, place));
         if let Some(before) = before.filter(|before| *before > place) {
             return model.violate(format!("I1: {place:?} arrived after {before:?} of the same partition"));
+        }
+    }
+    note_commits(model);
+}
+
+/// I2 of the positions record: what it counts as delivered is seen, or durably parked; and it ends between two entries.
+fn note_commits(model: &mut Model) {
+    let Some(coordinator) = &mut model.broker.coordinator else { return };
+    for positions in std::mem::take(&mut coordinator.news) {
+        for listed in &positions.segments {
+            let (id, to) = (SegmentId(listed.id), listed.delivered_to);
+            let what = match settled_below(model, id, to) {
+                Ok(_) if to.ordinal == 0 => continue,
+                Ok(_) => format!("I8: batch {} ends within an entry, at {id}:{to:?}", positions.seq),
+                Err(what) => format!("I2: the positions record of batch {}: {what}", positions.seq),
+            };
+            return model.violate(what);
         }
     }
 }
@@ -82,38 +101,41 @@ fn unsettled(model: &Model, segment: &Segment, placed: &Placed, below: u32) -> O
     left.find(|ordinal| !is_parked(format!("{id}-{end}-{ordinal}")))
 }
 
+/// I2: everything of a segment that is counted as delivered has arrived, or is kept. How many of its entries need not be asked again; or
+/// what is not so.
+fn settled_below(model: &Model, id: SegmentId, to: DeliveredTo) -> Result<usize, String> {
+    let Some(segment) = model.node.segment(id.0) else { return Err(format!("there never was a segment {id}")) };
+    let mut checked = segment.checked;
+    for placed in segment.entries.get(checked..).unwrap_or_default() {
+        let below = if placed.end <= to.position.0 { u32::MAX } else { to.ordinal };
+        if let Some(ordinal) = placed.is_due().then(|| unsettled(model, segment, placed, below)).flatten() {
+            let end = placed.end;
+            return Err(format!("it is at {to:?}, and event {ordinal} of the entry at {id}:{end} has neither arrived nor is it parked"));
+        }
+        // What is not under a marker yet may come there.
+        if placed.end > to.position.0 || matches!(placed.standing, Standing::Written) {
+            break;
+        }
+        checked += 1;
+    }
+    Ok(checked)
+}
+
 /// I2, I3: a durable record says nothing that is not so.
 pub fn after_save(model: &mut Model, batch: &Batch, is_durable: bool) {
     if !is_durable {
         return;
     }
     for (key, record) in &batch.records {
-        let id = key.id.0;
-        let Some(segment) = model.node.segment(id) else {
-            return model.violate(format!("I2: a record of segment {key}, which there never was"));
+        let checked = match settled_below(model, key.id, record.delivered_to) {
+            Ok(checked) => checked,
+            Err(what) => return model.violate(format!("I2: the durable record of {key}: {what}")),
         };
-        let to = record.delivered_to;
-        let mut checked = segment.checked;
-        for placed in segment.entries.get(checked..).unwrap_or_default() {
-            let below = if placed.end <= to.position.0 { u32::MAX } else { to.ordinal };
-            if let Some(ordinal) = placed.is_due().then(|| unsettled(model, segment, placed, below)).flatten() {
-                let end = placed.end;
-                return model.violate(format!(
-                    "I2: the durable record of {key} is at {to:?}, and event {ordinal} of the entry at {end} has neither arrived nor is it parked"
-                ));
-            }
-            if placed.end > to.position.0 {
-                break;
-            }
-            // What is not under a marker yet may come there.
-            if matches!(placed.standing, Standing::Written) {
-                break;
-            }
-            checked += 1;
-        }
+        let id = key.id.0;
+        let is_vandalized = model.node.segment(id).is_some_and(|segment| segment.vandalized);
         let is_at_work = matches!(record.state(), SegmentState::Open | SegmentState::Final);
         let linked = [SPOOL, QUARANTINE].iter().any(|folder| model.disk.is_durable_in(*folder, record.inode));
-        if is_at_work && !linked && !segment.vandalized {
+        if is_at_work && !linked && !is_vandalized {
             return model.violate(format!("I3: the ledger counts on a link of segment {key} that a power loss may take"));
         }
         if let Some(segment) = model.node.segments.iter_mut().find(|segment| segment.name.id.0 == id) {
@@ -123,7 +145,7 @@ pub fn after_save(model: &mut Model, batch: &Batch, is_durable: bool) {
 }
 
 fn durable_record(model: &Model, id: u64) -> Option<SegmentRecord> {
-    model.store.durable_record(SegmentKey::first(ringtail::position::SegmentId(id))).expect("a readable record")
+    model.store.durable_record(SegmentKey::first(SegmentId(id))).expect("a readable record")
 }
 
 /// Whether everything of a segment has arrived or is kept.
@@ -164,6 +186,9 @@ pub fn before_unlink(model: &mut Model, folder: usize, inode: u64) {
 
 /// Notes which segments have no name any more, and not all of them had arrived.
 pub fn note_destroyed(model: &mut Model) {
+    if !std::mem::take(&mut model.disk.last_name_gone) {
+        return;
+    }
     for i in 0..model.node.segments.len() {
         let segment = &model.node.segments[i];
         if segment.destroyed.is_some() || model.disk.links(segment.inode) > 0 {
@@ -172,10 +197,10 @@ pub fn note_destroyed(model: &mut Model) {
         let record = durable_record(model, segment.name.id.0);
         let is_known = record.is_some_and(|record| !record.is_ended());
         let lost = !is_settled(model, segment);
-        let text = format!("segment {} has no name any more{}", segment.name.id.0, if lost { ": lost" } else { "" });
+        let id = segment.name.id;
         model.node.segments[i].destroyed = Some(is_known && lost);
         if lost {
-            model.tell(text);
+            model.tell(|| format!("segment {id} has no name any more: lost"));
         }
     }
 }

@@ -14,6 +14,8 @@ pub struct Coordinator {
     ending: Option<Positions>,
     /// The record of positions that a reader finds.
     committed: Option<Positions>,
+    /// Those that were committed since somebody last looked.
+    pub news: Vec<Positions>,
     outcome: Option<Result<u64, String>>,
     /// Whether the producer was told what was committed last.
     recovered: bool,
@@ -53,7 +55,8 @@ impl Coordinator {
     pub fn commit(&mut self, heard: bool) -> Option<Committed> {
         let positions = self.ending.take()?;
         self.outcome = Some(if heard { Ok(positions.seq) } else { Err("nobody knows, says the model".into()) });
-        self.committed = Some(positions);
+        self.committed = Some(positions.clone());
+        self.news.push(positions);
         let (news, tickets) = self.staged.drain(..).unzip();
         Some(Committed { news, tickets })
     }
@@ -67,8 +70,8 @@ impl Coordinator {
 
     /// A new producer, perhaps of a new process: what was not committed is gone.
     pub fn reset(&mut self) {
-        let committed = self.committed.take();
-        *self = Coordinator { committed, lives: self.lives + 1, ..Coordinator::default() };
+        let (committed, news) = (self.committed.take(), std::mem::take(&mut self.news));
+        *self = Coordinator { committed, news, lives: self.lives + 1, ..Coordinator::default() };
     }
 
     /// What was committed last, told once.

@@ -41,6 +41,8 @@ pub struct Disk {
     /// What the agent has done to names and not synced.
     pending: Vec<Op>,
     next_inode: u64,
+    /// Whether some file has lost its last name since somebody last looked.
+    pub last_name_gone: bool,
     /// Whether there is no room.
     pub full: bool,
     /// Whether `cdc_raw` is not there.
@@ -83,19 +85,19 @@ impl Op {
 }
 
 /// The folder and the name.
-pub fn split(path: &Path) -> io::Result<(usize, String)> {
-    let parent = path.parent().and_then(Path::to_str).unwrap_or_default();
+pub fn split(path: &Path) -> io::Result<(usize, &str)> {
+    let (parent, name) = path.to_str().and_then(|path| path.rsplit_once('/')).ok_or(ErrorKind::NotFound)?;
     let folder = PATHS.iter().position(|known| *known == parent).ok_or(ErrorKind::NotFound)?;
-    Ok((folder, path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned()))
+    Ok((folder, name))
 }
 
 impl Disk {
-    fn find(&self, path: &Path) -> io::Result<(usize, String, u64)> {
+    fn find<'p>(&self, path: &'p Path) -> io::Result<(usize, &'p str, u64)> {
         let (folder, name) = split(path)?;
         if folder == CDC_RAW && self.unmounted {
             return Err(ErrorKind::NotFound.into());
         }
-        let inode = *self.names[folder].get(&name).ok_or(ErrorKind::NotFound)?;
+        let inode = *self.names[folder].get(name).ok_or(ErrorKind::NotFound)?;
         Ok((folder, name, inode))
     }
 
@@ -113,7 +115,7 @@ impl Disk {
 
     /// The names in a folder.
     pub fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
-        let folder = PATHS.iter().position(|known| Path::new(known) == folder).ok_or(ErrorKind::NotFound)?;
+        let folder = PATHS.iter().position(|known| folder.as_os_str() == *known).ok_or(ErrorKind::NotFound)?;
         if folder == CDC_RAW && self.unmounted {
             return Err(ErrorKind::NotFound.into());
         }
@@ -138,42 +140,43 @@ impl Disk {
     fn count(&mut self, inode: u64, by: i64) {
         let links = self.links.entry(inode).or_default();
         *links = links.wrapping_add_signed(by);
+        self.last_name_gone |= *links == 0;
     }
 
     /// The agent gives a file another name.
     pub fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let (_, _, inode) = self.find(from)?;
         let (folder, name) = split(to)?;
-        if self.names[folder].contains_key(&name) {
+        if self.names[folder].contains_key(name) {
             return Err(ErrorKind::AlreadyExists.into());
         }
         if self.full {
             return Err(ErrorKind::StorageFull.into());
         }
-        self.names[folder].insert(name.clone(), inode);
+        self.names[folder].insert(name.to_owned(), inode);
         self.count(inode, 1);
-        self.pending.push(Op::Link(folder, name, inode));
+        self.pending.push(Op::Link(folder, name.to_owned(), inode));
         Ok(())
     }
 
     /// The agent moves a name.
     pub fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let (folder, name, inode) = self.find(from)?;
-        let to = split(to)?;
-        self.names[folder].remove(&name);
+        let to = split(to).map(|(folder, name)| (folder, name.to_owned()))?;
+        self.names[folder].remove(name);
         if let Some(replaced) = self.names[to.0].insert(to.1.clone(), inode) {
             self.count(replaced, -1);
         }
-        self.pending.push(Op::Rename((folder, name), to, inode));
+        self.pending.push(Op::Rename((folder, name.to_owned()), to, inode));
         Ok(())
     }
 
     /// The agent removes a name.
     pub fn unlink(&mut self, path: &Path) -> io::Result<()> {
         let (folder, name, inode) = self.find(path)?;
-        self.names[folder].remove(&name);
+        self.names[folder].remove(name);
         self.count(inode, -1);
-        self.pending.push(Op::Unlink(folder, name, inode));
+        self.pending.push(Op::Unlink(folder, name.to_owned(), inode));
         Ok(())
     }
 
@@ -183,19 +186,19 @@ impl Disk {
         if self.full {
             return Err(ErrorKind::StorageFull.into());
         }
-        if let Some(old) = self.names[folder].remove(&name) {
+        if let Some(old) = self.names[folder].remove(name) {
             self.count(old, -1);
         }
         let inode = self.create(bytes.to_vec());
-        self.names[folder].insert(name.clone(), inode);
+        self.names[folder].insert(name.to_owned(), inode);
         self.count(inode, 1);
-        self.pending.push(Op::Link(folder, name, inode));
+        self.pending.push(Op::Link(folder, name.to_owned(), inode));
         Ok(())
     }
 
     /// Makes the names of a folder durable.
     pub fn sync(&mut self, folder: &Path) -> io::Result<()> {
-        let folder = PATHS.iter().position(|known| Path::new(known) == folder).ok_or(ErrorKind::NotFound)?;
+        let folder = PATHS.iter().position(|known| folder.as_os_str() == *known).ok_or(ErrorKind::NotFound)?;
         if folder == CDC_RAW && self.unmounted {
             return Err(ErrorKind::NotFound.into());
         }
@@ -275,6 +278,7 @@ impl Disk {
         }
         self.names = self.durable.clone();
         self.links.clear();
+        self.last_name_gone = true;
         for inode in self.names.iter().flat_map(Names::values) {
             *self.links.entry(*inode).or_default() += 1;
         }

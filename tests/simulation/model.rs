@@ -61,7 +61,18 @@ pub struct Model {
     pub deaths: u64,
     /// The last effects, or all of them.
     told: VecDeque<String>,
-    tells_all: bool,
+    tells: Tells,
+}
+
+/// What is told of a run. To put effects into words takes longer than the effects do: a run that fails is run again to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tells {
+    /// Nothing.
+    Nothing,
+    /// The last effects, if something does not hold.
+    Last,
+    /// Every effect, as it happens.
+    All,
 }
 
 /// Payload of the unwinding that stands for the death of the process.
@@ -73,7 +84,8 @@ pub struct Shared(pub Arc<Mutex<Model>>);
 
 impl Model {
     /// A model in which nothing has happened.
-    pub fn new(disk: Disk, node: Node, broker: Broker, choices: Choices, tells_all: bool) -> Model {
+    pub fn new(disk: Disk, mut node: Node, broker: Broker, choices: Choices, tells: Tells) -> Model {
+        node.says = tells != Tells::Nothing;
         Model {
             disk,
             node,
@@ -90,13 +102,17 @@ impl Model {
             interleaved: 0,
             deaths: 0,
             told: VecDeque::new(),
-            tells_all,
+            tells,
         }
     }
 
     /// Notes what happens.
-    pub fn tell(&mut self, what: String) {
-        if self.tells_all {
+    pub fn tell(&mut self, what: impl FnOnce() -> String) {
+        if self.tells == Tells::Nothing {
+            return;
+        }
+        let what = what();
+        if self.tells == Tells::All {
             println!("{what}");
         }
         if self.told.len() == SHOWN {
@@ -125,7 +141,7 @@ impl Model {
         self.node.step(&mut self.disk);
         if !self.node.said.is_empty() {
             let said = self.node.said.clone();
-            self.tell(said);
+            self.tell(|| said);
         }
         checks::note_destroyed(self);
     }
@@ -175,19 +191,18 @@ impl Shared {
         let mut model = self.lock();
         model.interleave();
         model.effects += 1;
-        model.tell(name());
+        model.tell(name);
         if model.dies() {
             die(model, "before it");
         }
         if Model::counts_down(&mut model.fails_in) {
             model.failed = true;
-            model.tell("… fails".into());
+            model.tell(|| "… fails".into());
             return Err(io::Error::from_raw_os_error(5));
         }
         let result = run(&mut model);
         if let Err(error) = &result {
-            let text = format!("… {error}");
-            model.tell(text);
+            model.tell(|| format!("… {error}"));
         }
         checks::note_destroyed(&mut model);
         if model.dies() {
@@ -198,7 +213,7 @@ impl Shared {
 }
 
 fn die(mut model: MutexGuard<'_, Model>, when: &str) -> ! {
-    model.tell(format!("the process dies {when}"));
+    model.tell(|| format!("the process dies {when}"));
     drop(model);
     resume_unwind(Box::new(Death))
 }
@@ -279,8 +294,8 @@ impl Sink for Shared {
             die(model, "before it sends");
         }
         let sent = model.broker.send(record, ticket);
-        let id = record.headers.iter().find(|(name, _)| *name == "ringtail.id").map(|(_, id)| id.clone()).unwrap_or_default();
-        model.tell(format!("send {id}{}", if sent.is_ok() { "" } else { ": no" }));
+        let id = || record.headers.iter().find(|(name, _)| *name == "ringtail.id").map(|(_, id)| id.clone()).unwrap_or_default();
+        model.tell(|| format!("send {}{}", id(), if sent.is_ok() { "" } else { ": no" }));
         sent
     }
 
@@ -289,7 +304,7 @@ impl Sink for Shared {
         model.broker.poll(reports);
         if !reports.is_empty() {
             let failed = reports.iter().filter(|report| report.result.is_err()).count();
-            model.tell(format!("{} reports, {failed} of failures", reports.len()));
+            model.tell(|| format!("{} reports, {failed} of failures", reports.len()));
         }
         checks::note_news(&mut model);
         if model.dies() {
@@ -300,7 +315,7 @@ impl Sink for Shared {
 
     fn reset(&mut self) -> Result<(), SinkError> {
         let mut model = self.lock();
-        model.tell("the producer is made anew".into());
+        model.tell(|| "the producer is made anew".into());
         model.broker.reset();
         checks::note_news(&mut model);
         Ok(())
@@ -329,8 +344,7 @@ impl Transactions for Shared {
         let mut model = self.lock();
         let recovered = model.broker.recovered();
         if let Some(found) = &recovered {
-            let text = format!("batch {:?} was committed last", found.as_ref().map(|positions| positions.seq));
-            model.tell(text);
+            model.tell(|| format!("batch {:?} was committed last", found.as_ref().map(|positions| positions.seq)));
         }
         recovered
     }
@@ -346,7 +360,7 @@ impl Transactions for Shared {
             die(model, "before it commits");
         }
         let taken = model.broker.commit(positions);
-        model.tell(format!("commit batch {}{}", positions.seq, if taken.is_ok() { "" } else { ": no" }));
+        model.tell(|| format!("commit batch {}{}", positions.seq, if taken.is_ok() { "" } else { ": no" }));
         if model.dies() {
             die(model, "after it asked for the commit");
         }
@@ -357,8 +371,7 @@ impl Transactions for Shared {
         let mut model = self.lock();
         let outcome = model.broker.coordinator.as_mut()?.outcome();
         if let Some(outcome) = &outcome {
-            let text = format!("the commit: {outcome:?}");
-            model.tell(text);
+            model.tell(|| format!("the commit: {outcome:?}"));
         }
         outcome
     }
@@ -387,9 +400,10 @@ impl CheckpointStore for Store {
     fn save(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let mut model = self.0.lock();
         model.effects += 1;
-        let text: Vec<String> =
-            batch.records.iter().map(|(key, record)| format!("{key} {:?} {:?}", record.state(), record.delivered_to)).collect();
-        model.tell(format!("save {}", text.join(", ")));
+        model.tell(|| {
+            let texts = batch.records.iter().map(|(key, record)| format!("{key} {:?} {:?}", record.state(), record.delivered_to));
+            format!("save {}", texts.collect::<Vec<_>>().join(", "))
+        });
         if model.dies() {
             die(model, "before it");
         }
@@ -402,7 +416,7 @@ impl CheckpointStore for Store {
         if Model::counts_down(&mut model.fails_in) {
             model.failed = true;
             self.1.fail_next([Fault::BeforeWrite, Fault::BeforeDurable, Fault::AfterDurable][model.choices.below(3) as usize]);
-            model.tell("… fails".into());
+            model.tell(|| "… fails".into());
         }
         let saved = self.1.save(batch);
         checks::after_save(&mut model, batch, saved.is_ok());

@@ -113,6 +113,8 @@ pub struct Node {
     half_section: Option<Vec<u8>>,
     /// What it has done last.
     pub said: String,
+    /// Whether it says so.
+    pub says: bool,
     /// How often somebody has removed a link of ours.
     pub vandalisms: u64,
 }
@@ -168,6 +170,7 @@ impl Node {
             half_index: None,
             half_section: None,
             said: String::new(),
+            says: false,
             vandalisms: 0,
         };
         node.spare = Some(node.make(disk));
@@ -207,7 +210,9 @@ impl Node {
     }
 
     fn say(&mut self, what: &str, name: SegmentName) {
-        self.said = format!("node {what} of {}", name.id.0);
+        if self.says {
+            self.said = format!("node {what} of {}", name.id.0);
+        }
     }
 
     fn make(&mut self, disk: &mut Disk) -> usize {

@@ -5,7 +5,7 @@ use crate::checks;
 use crate::coordinator::Coordinator;
 use crate::disk::{self, Disk};
 use crate::entries::pool;
-use crate::model::{Death, Model, Shared, Store};
+use crate::model::{Death, Model, Shared, Store, Tells};
 use crate::node::{Habits, Node};
 use crate::support::expected;
 use ringtail::cdc_raw::{Finished, Folders};
@@ -56,6 +56,8 @@ pub struct Tally {
     pub events: u64,
     /// Events that came again.
     pub repeats: u64,
+    /// Runs that were delivered exactly once.
+    pub exactly_once: u64,
     /// Commits of which the agent did not hear how they ended.
     pub unknown_commits: u64,
     /// Segments that came to their end.
@@ -80,6 +82,7 @@ impl std::ops::AddAssign for Tally {
             (&mut self.failures, more.failures),
             (&mut self.events, more.events),
             (&mut self.repeats, more.repeats),
+            (&mut self.exactly_once, more.exactly_once),
             (&mut self.unknown_commits, more.unknown_commits),
             (&mut self.finished, more.finished),
             (&mut self.destroyed, more.destroyed),
@@ -142,8 +145,16 @@ fn metrics() -> Arc<Metrics> {
 }
 
 /// Runs a seed. Fails with what does not hold, in which step, and the last effects.
-pub fn run(seed: u64, tells_all: bool) -> Result<Tally, String> {
-    let mut world = World::new(seed, tells_all);
+pub fn run(seed: u64) -> Result<Tally, String> {
+    run_and_tell(seed, Tells::Nothing).or_else(|what| {
+        let again = run_and_tell(seed, Tells::Last);
+        Err(again.expect_err(&format!("a seed is the same run each time, and this one failed once only: {what}")))
+    })
+}
+
+/// The same, and what it tells.
+pub fn run_and_tell(seed: u64, tells: Tells) -> Result<Tally, String> {
+    let mut world = World::new(seed, tells);
     ringtail::disk::play(Some(Arc::new(world.shared.clone())));
     let result = world.live().and_then(|()| world.drain());
     world.pipeline = None;
@@ -156,19 +167,19 @@ pub fn run(seed: u64, tells_all: bool) -> Result<Tally, String> {
 }
 
 impl World {
-    fn new(seed: u64, tells_all: bool) -> World {
+    fn new(seed: u64, tells: Tells) -> World {
         let mut choices = Choices::new(seed);
         let habits = Habits::choose(&mut choices);
         let known = without_one(&mut choices, &habits.menu);
         let mut disk = Disk::default();
-        let habits_text = format!("{habits:?}");
+        let habits_text = if tells == Tells::Nothing { String::new() } else { format!("{habits:?}") };
         let node = Node::new(choices.below(u64::MAX), habits, &mut disk);
         let mut broker = Broker::choose(&mut choices);
         broker.coordinator = (seed >= EXACTLY_ONCE).then(Coordinator::default);
         let config = config(&mut choices);
         let calm = choices.happens(200);
-        let mut model = Model::new(disk, node, broker, Choices::new(choices.below(u64::MAX)), tells_all);
-        model.tell(format!("{config:?}, {habits_text}"));
+        let mut model = Model::new(disk, node, broker, Choices::new(choices.below(u64::MAX)), tells);
+        model.tell(|| format!("{config:?}, {habits_text}"));
         model.keeps = config.finished == Finished::Keep;
         model.interleaves_per_mille = if choices.happens(500) { 20 } else { 0 };
         checks::begin();
@@ -215,17 +226,17 @@ impl World {
         if self.choices.happens(if fair { 15 } else { 60 }) {
             let weather = if fair { [Weather::Slow, Weather::Silent, Weather::Away, Weather::NoTopic][other] } else { Weather::Fair };
             model.broker.weather = weather;
-            model.tell(format!("the broker is {weather:?}"));
+            model.tell(|| format!("the broker is {weather:?}"));
         }
         if self.choices.happens(if model.disk.full { 150 } else { 5 }) {
             model.disk.full = !model.disk.full;
             let full = model.disk.full;
-            model.tell(format!("the disk is {}", if full { "full" } else { "not full any more" }));
+            model.tell(|| format!("the disk is {}", if full { "full" } else { "not full any more" }));
         }
         if self.choices.happens(if model.disk.unmounted { 200 } else { 3 }) {
             model.disk.unmounted = !model.disk.unmounted;
             let there = if model.disk.unmounted { "not there" } else { "there again" };
-            model.tell(format!("cdc_raw is {there}"));
+            model.tell(|| format!("cdc_raw is {there}"));
         }
         drop(model);
         if !self.learned && self.choices.happens(15) {
@@ -236,7 +247,7 @@ impl World {
     fn learn(&mut self) {
         self.learned = true;
         self.exchange.publish(pool().catalog.clone());
-        self.shared.lock().tell("the schema is known".into());
+        self.shared.lock().tell(|| "the schema is known".into());
     }
 
     fn pass_time(&mut self) {
@@ -272,7 +283,7 @@ impl World {
                     return Err(format!("the process ends without a cause: {text}"));
                 }
                 self.tally.failures += 1;
-                self.shared.lock().tell(format!("the process ends: {text}"));
+                self.shared.lock().tell(|| format!("the process ends: {text}"));
             }
             Err(payload) if payload.is::<Death>() => {}
             Err(payload) => {
@@ -294,7 +305,7 @@ impl World {
         if let Some(pipeline) = &mut self.pipeline {
             return pipeline.turn();
         }
-        self.shared.lock().tell("the process starts".into());
+        self.shared.lock().tell(|| "the process starts".into());
         let mut pipeline = self.start()?;
         if self.choices.happens(100) {
             pipeline.turn()?;
@@ -362,7 +373,7 @@ impl World {
         let mut model = self.shared.lock();
         let model = &mut *model;
         model.node.lose_power(&mut model.disk);
-        model.tell("the power goes off".into());
+        model.tell(|| "the power goes off".into());
         // A save that was under way has become durable, or not.
         if model.choices.happens(500) {
             model.store.crash()
@@ -388,7 +399,7 @@ impl World {
         {
             let mut model = self.shared.lock();
             let model = &mut *model;
-            model.tell("from here on nothing goes wrong".into());
+            model.tell(|| "from here on nothing goes wrong".into());
             model.broker.heal();
             (model.disk.full, model.disk.unmounted) = (false, false);
             model.interleaves_per_mille = 0;
@@ -439,6 +450,7 @@ impl World {
         let tally = &mut self.tally;
         (tally.effects, tally.deaths) = (model.effects, model.deaths);
         (tally.events, tally.repeats) = (model.broker.arrived.len() as u64, model.broker.repeats);
+        tally.exactly_once = u64::from(model.broker.coordinator.is_some());
         tally.unknown_commits = model.broker.unknown_commits;
         tally.destroyed = model.node.segments.iter().filter(|segment| segment.destroyed == Some(true)).count() as u64;
         tally.parked = model.disk.names[disk::PARKED].keys().filter(|name| name.ends_with(".entry")).count() as u64;
