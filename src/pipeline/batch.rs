@@ -42,6 +42,8 @@ pub(super) struct Batch {
     interval: Duration,
     /// The number of the last batch that was committed.
     seq: u64,
+    /// The same, until the ledger is saved with what the batch covers: never one without the other, and on a full disk neither.
+    heard: Option<u64>,
     /// When the first event of this one was sent.
     since: Option<Instant>,
     /// What the last one said.
@@ -71,12 +73,14 @@ impl Batch {
     pub(super) fn new(interval: Duration) -> Batch {
         let kept = (0, BTreeMap::new());
         let unseen = BTreeMap::new();
-        Batch { stage: Stage::Off, interval, seq: 0, since: None, committed: Vec::new(), committed_at: None, kept, unseen }
+        Batch { stage: Stage::Off, interval, seq: 0, heard: None, since: None, committed: Vec::new(), committed_at: None, kept, unseen }
     }
 
     /// A new producer begins.
     pub(super) fn begin(&mut self, shipper: &mut Shipper) {
         self.since = None;
+        // What it covers left the window unsaved: the record of positions tells of it.
+        self.heard = None;
         self.committed_at = None;
         self.stage = if shipper.sink_mut().transactions().is_some() { Stage::Recovering } else { Stage::Off };
     }
@@ -123,7 +127,7 @@ impl Pipeline {
         self.batch.seq = seq;
         self.batch.since = None;
         self.batch.committed_at = Some(self.schedule.now);
-        self.keep_seq(seq);
+        self.batch.heard = Some(seq);
         self.save()
     }
 
@@ -211,6 +215,13 @@ impl Pipeline {
     /// The number of the last batch that the ledger has heard of.
     pub(super) fn saved_seq(&self) -> Option<u64> {
         self.ledger.meta(META_BATCH).and_then(serde_json::Value::as_u64)
+    }
+
+    /// Notes the batch that was committed, with what it covers.
+    pub(super) fn keep_heard(&mut self) {
+        if let Some(seq) = self.batch.heard.take() {
+            self.keep_seq(seq);
+        }
     }
 
     /// Notes a batch as committed; the next save makes it durable, together with what it covers.

@@ -560,6 +560,7 @@ impl Pipeline {
         }
         self.schedule.last_save = self.schedule.now;
         self.keep_history()?;
+        self.keep_heard();
         let Some(shipper) = &mut self.shipper else { return Ok(self.ledger.save()?) };
         let progress = shipper.window.take_progress();
         for (segment, to) in &progress.segments {
