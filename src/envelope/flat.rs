@@ -15,6 +15,7 @@
 //! | `ringtail.ts` | the write time in µs since 1970 |
 //! | `ringtail.columns` | the columns that were written, a JSON array of names: where every column has its place, this tells absent from null |
 //! | `ringtail.partial` | those of them that are collections of which only some elements were written |
+//! | `ringtail.raw` | the columns of which some value is null here because its bytes are none of its type |
 //! | `ringtail.range` | range deletes: both bounds, as `ringtail.range` of the default envelope |
 
 use super::key::PrimaryKey;
@@ -83,7 +84,7 @@ impl Flat {
             CqlType::List(element) => Value::Array(live.iter().map(|cell| self.decoded(element, cell.value)).collect()),
             CqlType::Set(element) => Value::Array(live.iter().map(|cell| path(cell, element)).collect()),
             CqlType::Map(key, value) => {
-                let entries = live.iter().map(|cell| (path(cell, key), self.decoded(value, cell.value))).collect();
+                let entries = live.iter().map(|cell| (map_key(key, path(cell, key)), self.decoded(value, cell.value))).collect();
                 self.conversion.map_value(key, entries)
             }
             CqlType::Udt(udt) => Value::Struct(
@@ -132,12 +133,14 @@ impl Shape for Flat {
             ("ringtail.kind", event.change.kind().to_owned()),
             ("ringtail.ts", event.timestamp.0.to_string()),
         ];
+        let mut raw = undecodable_keys(event);
         match &event.change {
             Change::Row(row) | Change::Static(row) => {
                 headers.push(("ringtail.columns", names(row, |_| true)));
                 if row.columns.iter().any(is_partial) {
                     headers.push(("ringtail.partial", names(row, is_partial)));
                 }
+                raw.extend(row.columns.iter().filter(|data| is_undecodable(data)).map(name));
             }
             Change::RangeDelete(range) => {
                 let mut bounds = String::new();
@@ -145,6 +148,9 @@ impl Shape for Flat {
                 headers.push(("ringtail.range", bounds));
             }
             Change::PartitionDelete(_) | Change::RowDelete(..) => {}
+        }
+        if !raw.is_empty() {
+            headers.push(("ringtail.raw", array(raw.into_iter())));
         }
         headers
     }
@@ -166,11 +172,53 @@ fn is_partial(data: &ColumnData<'_>) -> bool {
     matches!(data, ColumnData::Complex(data) if data.deletion.is_none())
 }
 
+/// The key columns whose bytes are none of their types.
+fn undecodable_keys<'a>(event: &ChangeEvent<'a>) -> Vec<&'a str> {
+    let (key, table) = (PrimaryKey::of(event), event.update.table);
+    let partition = table.partition_key.iter().enumerate().filter(|(index, column)| {
+        let bytes = key.partition().and_then(|values| values.get(*index).copied());
+        bytes.is_none_or(|bytes| cql::decode(&column.cql_type, bytes).is_err())
+    });
+    let clustering = table.clustering.iter().enumerate().filter(|(index, column)| {
+        let bytes = key.clustering().and_then(|values| values.get(*index).copied().flatten());
+        bytes.is_some_and(|bytes| cql::decode(&column.cql_type, bytes).is_err())
+    });
+    partition.chain(clustering).map(|(_, column)| column.name.as_str()).collect()
+}
+
+/// Whether some value of the column is not one of its type.
+fn is_undecodable(data: &ColumnData<'_>) -> bool {
+    let is_none_of = |cql_type: &CqlType, bytes: Option<&[u8]>| bytes.is_some_and(|bytes| cql::decode(cql_type, bytes).is_err());
+    match data {
+        ColumnData::Simple(cell) => is_none_of(&cell.column.column.cql_type, cell.value),
+        ColumnData::Complex(data) => data.cells.iter().filter(|cell| cell.value.is_some()).any(|cell| {
+            let path = cell.path.map_or(&[][..], |path| path.0);
+            match data.column.column.cql_type.unfrozen().cell_types(path) {
+                Some((path_type, value_type)) => is_none_of(&path_type, Some(path)) || is_none_of(&value_type, cell.value),
+                None => true,
+            }
+        }),
+    }
+}
+
+/// A text that is the name of a member cannot be null.
+fn map_key(key: &CqlType, value: Value) -> Value {
+    match value {
+        Value::Null if matches!(key.unfrozen(), CqlType::Text | CqlType::Ascii) => Value::text(""),
+        value => value,
+    }
+}
+
 fn names(row: &Row<'_>, which: impl Fn(&ColumnData<'_>) -> bool) -> String {
+    array(row.columns.iter().filter(|data| which(data)).map(name))
+}
+
+/// Names as a JSON array.
+fn array<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut out = String::from("[");
-    for data in row.columns.iter().filter(|data| which(data)) {
+    for name in names {
         json::comma(&mut out);
-        json::string(&mut out, name(data));
+        json::string(&mut out, name);
     }
     out.push(']');
     out
