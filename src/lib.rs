@@ -113,6 +113,8 @@ pub mod config;
 pub mod connect;
 pub mod cql;
 #[cfg(feature = "agent")]
+pub mod debezium;
+#[cfg(feature = "agent")]
 pub mod disk;
 #[cfg(feature = "agent")]
 pub mod dump;

@@ -27,6 +27,8 @@ mod dump_sources;
 mod endpoints;
 #[path = "agent/gaps.rs"]
 mod gaps;
+#[path = "agent/import.rs"]
+mod import;
 #[path = "agent/metrics.rs"]
 mod metrics;
 #[path = "agent/outbox.rs"]

@@ -109,6 +109,7 @@ impl Report {
             let what = match change.what {
                 Deed::Rewound => "rewound",
                 Deed::Skipped => "skipped",
+                Deed::Imported => "imported",
                 Deed::Acknowledged => "acknowledged",
                 Deed::Discarded => "discarded",
                 Deed::Rebuilt => "rebuilt",

@@ -31,6 +31,6 @@ pub use index::{CdcIndex, IndexState};
 pub use inventory::{Folders, Found, Inventory, Presence, Segment};
 pub use look::{LookError, LookReport};
 pub use reclaim::{Finished, ReclaimError};
-pub use scan::{FileId, Listed, Listing, ScanError, SegmentName};
+pub use scan::{FileId, Listed, Listing, ScanError, SegmentName, list};
 pub use spool::{Probe, Spool, SpoolError, SpooledName};
 pub use watch::Watch;

@@ -23,6 +23,9 @@ mod shadow;
 mod sled;
 mod state_dir;
 mod store;
+mod taken_over;
+#[cfg(test)]
+mod taken_over_test;
 #[cfg(test)]
 mod tests;
 mod trail;

@@ -166,13 +166,13 @@ impl Ledger {
         Ok(Moved::From(back))
     }
 
-    fn note_moved(&mut self, key: SegmentKey) {
+    pub(super) fn note_moved(&mut self, key: SegmentKey) {
         let mut moved = self.meta(META_MOVED).and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
         moved.push(key.id.0.into());
         self.set_meta(META_MOVED, moved.into());
     }
 
-    fn moved(&mut self, what: Deed, record: &SegmentRecord, from: LogicalPosition, to: String, reason: &str, now: UnixMillis) {
+    pub(super) fn moved(&mut self, what: Deed, record: &SegmentRecord, from: LogicalPosition, to: String, reason: &str, now: UnixMillis) {
         let (segment, from) = (Some(record.file.clone()), Some(from.to_string()));
         self.note_change(Change { at: now, what, segment, from, to: Some(to), reason: reason.to_owned() });
     }

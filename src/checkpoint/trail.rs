@@ -38,6 +38,8 @@ pub enum Deed {
     Rewound,
     /// A position was taken forward: what lies between is not delivered.
     Skipped,
+    /// A position was taken over from another connector: what lies before it was delivered by that one.
+    Imported,
     /// Somebody has taken note of a loss.
     Acknowledged,
     /// Parked bytes were given up: they are never published.

@@ -1,5 +1,6 @@
 //! `ringtail checkpoint`: the positions, looked at and moved.
 
+use super::import::{self, ImportArgs};
 use super::ledger::{self, Source};
 use super::{ConfigArg, Exit, configure, fail, print, tell};
 use anyhow::{anyhow, bail};
@@ -20,6 +21,8 @@ pub enum CheckpointCommand {
     Rewind(RewindArgs),
     /// Give up what lies between the position and this one: it is never delivered, and stays on record as lost and acknowledged
     Skip(SkipArgs),
+    /// Go on where a Debezium connector has stopped: take over the offsets that it keeps in a folder
+    Import(ImportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -85,7 +88,8 @@ pub fn run(command: &CheckpointCommand) -> Exit {
     let file = match command {
         CheckpointCommand::Show(ShowArgs { config, .. })
         | CheckpointCommand::Rewind(RewindArgs { config, .. })
-        | CheckpointCommand::Skip(SkipArgs { config, .. }) => &config.config,
+        | CheckpointCommand::Skip(SkipArgs { config, .. })
+        | CheckpointCommand::Import(ImportArgs { config, .. }) => &config.config,
     };
     let config = match configure(file, NodeName::default()) {
         Ok(config) => config,
@@ -95,9 +99,14 @@ pub fn run(command: &CheckpointCommand) -> Exit {
         CheckpointCommand::Show(args) => show(&config, args),
         CheckpointCommand::Rewind(args) => rewind(&config, args),
         CheckpointCommand::Skip(args) => skip(&config, args),
+        CheckpointCommand::Import(args) => import::import(&config, args),
     };
     done.unwrap_or_else(|error| {
-        let exit = if error.is::<Refused>() { Exit::Data } else { ledger::exit_of(&error) };
+        let exit = match error.downcast_ref() {
+            Some(offsets) => import::exit_of(offsets),
+            None if error.is::<Refused>() => Exit::Data,
+            None => ledger::exit_of(&error),
+        };
         fail(exit, &error)
     })
 }

@@ -6,6 +6,7 @@ mod check_kafka;
 mod checkpoint;
 mod dump;
 mod identity;
+mod import;
 mod ledger;
 mod parked;
 mod quarantine;
@@ -80,7 +81,7 @@ enum Command {
     Status(status::StatusArgs),
     /// Where every byte of every segment went; whether anything is lost
     Audit(audit::AuditArgs),
-    /// How far each segment is delivered; take positions back, or give ranges up
+    /// How far each segment is delivered; take positions back, give ranges up, or take over those of Debezium
     #[command(subcommand)]
     Checkpoint(checkpoint::CheckpointCommand),
     /// A schema file from a running node; what is known of the schema, with its history
@@ -263,6 +264,10 @@ fn release(text: &str) -> Result<Release, String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     config::parse_duration(text).ok_or_else(|| "expected a number with its unit, as 30s or 5m".to_owned())
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    config::parse_size(text).ok_or_else(|| "expected a number with its unit, as 1MiB or 0B".to_owned())
 }
 
 /// Reads the configuration and begins the log.

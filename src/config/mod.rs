@@ -42,7 +42,7 @@ pub use node_settings::NodeSettings;
 pub use secret::Secret;
 pub use tables::{TableFilter, TablePattern};
 pub use types::*;
-pub use units::duration as parse_duration;
+pub use units::{duration as parse_duration, size as parse_size};
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -24,7 +24,7 @@ pub fn duration(text: &str) -> Option<Duration> {
 }
 
 /// `512B`, `64MiB`, `16GiB` (powers of 1024), `1GB` (powers of 1000), in bytes.
-pub(super) fn size(text: &str) -> Option<u64> {
+pub fn size(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
     let unit_bytes: u64 = match unit {
         "B" => 1,

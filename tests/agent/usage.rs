@@ -64,7 +64,7 @@ fn every_command_explains_itself() {
         ("check", &["--config <FILE>", "-c,"]),
         ("status", &["--config <FILE>", "--watch", "--json"]),
         ("audit", &["--config <FILE>", "--all", "--json", "acknowledge"]),
-        ("checkpoint", &["show", "rewind", "skip"]),
+        ("checkpoint", &["show", "rewind", "skip", "import"]),
         ("quarantine", &["list", "show", "export", "retry"]),
         ("completions", &["bash", "zsh", "fish"]),
     ] {
