@@ -102,6 +102,7 @@
 
 #[cfg(feature = "agent")]
 pub mod audit;
+pub mod avro;
 #[cfg(feature = "agent")]
 pub mod cdc_raw;
 #[cfg(feature = "agent")]
@@ -133,6 +134,8 @@ pub mod pipeline;
 pub mod position;
 #[cfg(feature = "agent")]
 pub mod progress;
+#[cfg(feature = "agent")]
+pub mod registry;
 pub mod schema;
 #[cfg(feature = "agent")]
 pub mod sink;

@@ -39,6 +39,8 @@ mod parked;
 mod place;
 #[path = "agent/quarantine.rs"]
 mod quarantine;
+#[path = "agent/registry.rs"]
+mod registry;
 #[path = "agent/replay.rs"]
 mod replay;
 #[path = "agent/running.rs"]

@@ -25,6 +25,8 @@ mod log;
 mod model;
 #[path = "pipeline/parking.rs"]
 mod parking;
+#[path = "pipeline/registry.rs"]
+mod registry;
 #[path = "pipeline/rig.rs"]
 mod rig;
 #[path = "pipeline/room.rs"]

@@ -2,11 +2,11 @@
 
 use super::identity::Identity;
 use super::run::{NO_SCHEMA, exit_of, repaired};
-use super::{CheckArgs, Exit, check_kafka, fail, print, schema_file, shell, sinks};
+use super::{CheckArgs, Exit, check_kafka, check_registry, fail, print, schema_file, shell, sinks};
 use anyhow::anyhow;
 use ringtail::cdc_raw::{Probe, Spool};
 use ringtail::checkpoint::{Ledger, StateDir};
-use ringtail::config::{self, Config, Finished, NodeSettings, SinkTo};
+use ringtail::config::{self, Config, Finished, NodeSettings, SerializerKind, SinkTo};
 use ringtail::envelope::OutboxTable;
 use ringtail::keystore::Keystore;
 use ringtail::schema::{Catalog, TableMetadata, live};
@@ -62,6 +62,9 @@ pub fn run(args: &CheckArgs) -> Exit {
         }
         SinkTo::File(path) => page.add("sink.file", output(path)),
         SinkTo::Stdout => {}
+    }
+    if config.events.serializer == SerializerKind::Avro {
+        check_registry::all(&config, &catalog).into_iter().for_each(|(what, tried)| page.add(&what, tried));
     }
     page.add("http.listen", listen(&config));
     page.exit

@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod check_kafka;
+mod check_registry;
 mod checkpoint;
 mod dump;
 mod identity;

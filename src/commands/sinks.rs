@@ -1,9 +1,11 @@
 //! From the configuration to a sink and what is put before it.
 
-use ringtail::config::{self, Config, Delivery, EnvelopeKind, SinkTo};
+use anyhow::Context;
+use ringtail::config::{self, Config, Delivery, EnvelopeKind, SerializerKind, SinkTo};
 use ringtail::envelope::{Envelope, EnvelopeSettings, Form, Outbox, PartitionBy, TopicTemplate};
 use ringtail::pipeline::Shipper;
 use ringtail::progress::{Limits, Window};
+use ringtail::registry::{AvroConverter, Client, Ids, Patience};
 use ringtail::sink::kafka::{NewTopics, TransactionSettings};
 use ringtail::sink::{FileSink, KafkaSink, Sink, SinkError, StdoutSink};
 use ringtail::telemetry::Metrics;
@@ -52,7 +54,30 @@ pub fn open_plain(config: &Config, state: Option<&serde_json::Value>) -> Result<
 
 /// Puts a sink behind the configured envelope and filter.
 pub fn shipper(config: &Config, sink: Box<dyn Sink>, node: &str, cluster: &str, metrics: Arc<Metrics>) -> anyhow::Result<Shipper> {
-    let settings = EnvelopeSettings {
+    let settings = envelope_settings(config, node, cluster)?;
+    let envelope = match config.events.serializer {
+        SerializerKind::Json => Envelope::new(settings),
+        SerializerKind::Avro => Envelope::with_converter(settings, Box::new(avro_converter(&config.events.registry)?)),
+    };
+    let window = Window::new(Limits::events(config.sink.window));
+    Ok(Shipper::new(sink, window, envelope, config.tables.clone(), metrics))
+}
+
+/// Asks nothing of the registry yet.
+fn avro_converter(registry: &config::Registry) -> anyhow::Result<AvroConverter> {
+    let ids = Ids::start(registry_client(registry)?, registry.auto_register, Patience::default());
+    let ids = ids.context("cannot start the thread of the schema registry")?;
+    Ok(AvroConverter::new(ids, registry.subject))
+}
+
+/// A client of the configured registry.
+pub fn registry_client(registry: &config::Registry) -> anyhow::Result<Client> {
+    Client::new(registry).context("cannot read events.registry.tls.ca")
+}
+
+/// What is configured of the envelope.
+pub fn envelope_settings(config: &Config, node: &str, cluster: &str) -> anyhow::Result<EnvelopeSettings> {
+    Ok(EnvelopeSettings {
         node: node.into(),
         prefix: config.topics.prefix.clone(),
         topic: TopicTemplate::parse(&config.topics.name)?,
@@ -70,9 +95,7 @@ pub fn shipper(config: &Config, sink: Box<dyn Sink>, node: &str, cluster: &str, 
         outbox: outbox(config),
         schema_topic: config.topics.schema.as_deref().map(Into::into),
         audit_topic: config.topics.audit.as_deref().map(Into::into),
-    };
-    let window = Window::new(Limits::events(config.sink.window));
-    Ok(Shipper::new(sink, window, Envelope::new(settings), config.tables.clone(), metrics))
+    })
 }
 
 /// Which tables are outboxes, and whether only they are published.

@@ -128,7 +128,7 @@ fn tls(raw: &Raw) -> Result<Option<Tls>, ConfigError> {
 }
 
 /// Two texts that only make sense together; the second is not printed.
-fn pair<'a>(raw: &'a Raw, first: &str, second: &str) -> Result<Option<(&'a str, super::Secret)>, ConfigError> {
+pub(super) fn pair<'a>(raw: &'a Raw, first: &str, second: &str) -> Result<Option<(&'a str, super::Secret)>, ConfigError> {
     match (raw.optional_text(first)?, raw.optional_secret(second)?) {
         (Some(a), Some(b)) => Ok(Some((a, b))),
         (None, None) => Ok(None),
@@ -201,6 +201,7 @@ fn check_together(config: &Config) -> Result<(), ConfigError> {
     if poll_min > poll_max {
         return Err(ConfigError::at("source.poll_min", format!("is {poll_min:?}, above source.poll_max, which is {poll_max:?}")));
     }
+    events::check(&config.events)?;
     match (&config.source.archive, config.source.finished) {
         (None, Finished::Archive) => {
             return Err(ConfigError::at("source.archive", "is missing; source.finished = archive needs it"));

@@ -2,6 +2,7 @@
 
 use super::error::ConfigError;
 use super::raw::{Raw, show};
+use super::registry::{self, Registry};
 use crate::connect::{Conversion, DecimalMode, VarintMode};
 use crate::envelope::HeaderTemplate;
 use serde_json::Value;
@@ -26,6 +27,8 @@ pub struct Events {
     pub heartbeat: Duration,
     /// Headers that the operator adds, by name.
     pub headers: Vec<HeaderTemplate>,
+    /// The schema registry.
+    pub registry: Registry,
 }
 
 /// `events.envelope`.
@@ -67,6 +70,7 @@ pub(super) fn events(raw: &Raw) -> Result<Events, ConfigError> {
         },
         heartbeat: raw.duration("events.heartbeat", "0s", "1d")?,
         headers: headers(raw)?,
+        registry: registry::registry(raw)?,
     })
 }
 
@@ -77,4 +81,19 @@ fn headers(raw: &Raw) -> Result<Vec<HeaderTemplate>, ConfigError> {
         None => Err(ConfigError::at(key, format!("has {} in header {name:?}; expected text, in quotes", show(value)))),
     };
     raw.map(key).into_iter().flatten().map(header).collect()
+}
+
+/// What of the section contradicts another part of it.
+pub(super) fn check(events: &Events) -> Result<(), ConfigError> {
+    if events.serializer != SerializerKind::Avro {
+        return Ok(());
+    }
+    let refuse = |key: &str, problem: &str| Err(ConfigError::at(key, problem));
+    match events.envelope {
+        _ if events.registry.urls.is_empty() => refuse("events.registry.url", "is missing; events.serializer = avro needs it"),
+        _ if events.schemas => refuse("events.schemas", "is true, but with events.serializer = avro schemas stand in the registry"),
+        EnvelopeKind::Outbox => refuse("events.serializer", "is \"avro\", but what an outbox holds is sent as it is"),
+        EnvelopeKind::Debezium => refuse("events.serializer", "is \"avro\", which is not built yet for events.envelope = debezium"),
+        EnvelopeKind::Flat => Ok(()),
+    }
 }

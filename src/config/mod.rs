@@ -27,6 +27,7 @@ mod node_settings;
 mod not_built;
 mod outbox;
 mod raw;
+mod registry;
 mod secret;
 mod tables;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use error::ConfigError;
 pub use events::{EnvelopeKind, Events, SerializerKind};
 pub use kafka::WINDOW_BYTES;
 pub use node_settings::NodeSettings;
+pub use registry::{Registry, RegistryAuth, SubjectName};
 pub use secret::Secret;
 pub use tables::{TableFilter, TablePattern};
 pub use types::*;

@@ -22,9 +22,8 @@ pub(super) const NOT_BUILT: &[(&str, Refused)] = &[
     ("source.rate_limit", OtherThanDefault),
     ("tables.columns", OtherThanDefault),
     ("events.envelope", Words(&["cloudevents"])),
-    ("events.serializer", Words(&["avro", "protobuf"])),
+    ("events.serializer", Words(&["protobuf"])),
     ("events.heartbeat", OtherThanDefault),
-    ("events.registry.url", OtherThanDefault),
     ("topics.dead_letter", OtherThanDefault),
 ];
 

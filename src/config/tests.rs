@@ -61,6 +61,20 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ("tables.include", "[\"shop.*\"]", |c| c.tables.include = vec![TablePattern::parse("shop.*").unwrap()]),
     ("tables.exclude", "[\"shop.tmp\"]", |c| c.tables.exclude = vec![TablePattern::parse("shop.tmp").unwrap()]),
     ("outbox.tables", "{ shop.outbox: {} }", |c| c.outbox = vec![OutboxTable::new("shop", "outbox")]),
+    ("events.envelope", "flat", |c| c.events.envelope = EnvelopeKind::Flat),
+    ("events.registry.url", "\"http://a:8081/, https://b/api\"", |c| {
+        c.events.registry.urls = vec!["http://a:8081".into(), "https://b/api".into()];
+    }),
+    ("events.registry.subject", "record", |c| c.events.registry.subject = SubjectName::Record),
+    ("events.registry.subject", "topic_record", |c| c.events.registry.subject = SubjectName::TopicRecord),
+    ("events.registry.auto_register", "false", |c| c.events.registry.auto_register = false),
+    ("events.registry", "{ username: u, password: geheim }", |c| {
+        let login = Login { username: "u".into(), password: Secret::new("geheim") };
+        c.events.registry.auth = Some(RegistryAuth::Basic(login));
+    }),
+    ("events.registry.token", "geheim", |c| c.events.registry.auth = Some(RegistryAuth::Token(Secret::new("geheim")))),
+    ("events.registry.tls.ca", "ca.pem", |c| c.events.registry.ca = Some("ca.pem".into())),
+    ("events.registry.timeout", "1m", |c| c.events.registry.timeout = Duration::from_secs(60)),
     ("topics.prefix", "shop", |c| {
         (c.topics.prefix, c.topics.schema) = ("shop".into(), Some("shop.schema".into()));
         c.topics.positions = "shop.ringtail.positions".into();
@@ -118,10 +132,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("source.rate_limit", "50"),
     ("tables.columns", "{ \"ks.t.c\": drop }"),
     ("events.envelope", "cloudevents"),
-    ("events.serializer", "avro"),
     ("events.serializer", "protobuf"),
     ("events.heartbeat", "10s"),
-    ("events.registry.url", "\"http://registry:8081\""),
     ("topics.dead_letter", "dead"),
 ];
 
@@ -171,6 +183,14 @@ fn the_defaults_are_the_documented_ones() {
             conversion: Conversion::default(),
             heartbeat: Duration::ZERO,
             headers: vec![],
+            registry: Registry {
+                urls: vec![],
+                subject: SubjectName::Topic,
+                auto_register: true,
+                auth: None,
+                ca: None,
+                timeout: Duration::from_secs(5),
+            },
         },
         outbox: Vec::new(),
         topics: Topics {
@@ -323,6 +343,34 @@ fn exactly_once_is_of_kafka_only() {
         let message = problem(other);
         assert!(message.starts_with("config: sink.delivery is \"exactly_once\", which needs Kafka's transactions"), "{message}");
     }
+}
+
+#[test]
+fn avro_needs_the_address_of_a_registry() {
+    assert_eq!(problem("events: { serializer: avro }"), "config: events.registry.url is missing; events.serializer = avro needs it");
+}
+
+#[test]
+fn addresses_of_registries_are_checked_and_never_repeated() {
+    for (url, expected) in [
+        ("registry:8081", "holds something else than addresses"),
+        ("http://a:8081;http://b", "holds an address without a host, or with letters"),
+        ("http://a, ", "holds something else than addresses"),
+        ("http:///x", "holds an address without a host"),
+        ("http://u:geheim@a", "holds a user; set events.registry.username"),
+    ] {
+        let message = problem(&yaml("events.registry.url", &format!("\"{url}\"")));
+        assert!(message.starts_with(&format!("config: events.registry.url {expected}")), "{url}: {message}");
+        assert!(!message.contains("geheim"), "{message}");
+    }
+}
+
+#[test]
+fn a_registry_is_told_one_thing_of_who_we_are() {
+    let message = problem("events: { registry: { username: u, password: geheim, token: geheim } }");
+    assert_eq!(message, "config: events.registry.token is set beside events.registry.username; expected one of them");
+    let message = problem("events: { registry: { token: \"geheim geheim\" } }");
+    assert_eq!(message, "config: events.registry.token holds a space, a line end or a letter beyond ASCII");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The default envelope: Debezium's shape, and beside it all that the mutation says.
 
+use super::converter::{Converter, JsonConverter};
 use super::flat::Flat;
 use super::key::PrimaryKey;
 use super::lossless::Lossless;
@@ -11,7 +12,7 @@ use super::{
     EncodeError, HeaderTemplate, NOT_OUTBOX, Outbox, PartitionBy, Record, Topic, TopicTemplate, after, json, outbox, ringtail,
     schema_change,
 };
-use crate::connect::Conversion;
+use crate::connect::{Conversion, Schema};
 use crate::event::{ChangeEvent, Operation};
 use crate::position::{CommitLogPosition, EventId};
 use crate::schema::{Catalog, SchemaChange, TableId, TableMetadata};
@@ -108,16 +109,27 @@ impl Default for Envelope {
 }
 
 impl Envelope {
-    /// An envelope of these settings. It keeps topics and a buffer, so one is used for many events.
+    /// An envelope of these settings that writes JSON. It keeps topics and a buffer, so one is used for many events.
     pub fn new(settings: EnvelopeSettings) -> Self {
+        let converter = JsonConverter { with_schemas: settings.schemas };
+        let is_as_it_comes = settings.form == Form::Lossless && !settings.schemas && settings.conversion == Conversion::default();
+        Envelope::built(settings, Box::new(converter), is_as_it_comes)
+    }
+
+    /// The same; records of tables are written by `converter`.
+    pub fn with_converter(settings: EnvelopeSettings, converter: Box<dyn Converter>) -> Self {
+        Envelope::built(settings, converter, false)
+    }
+
+    fn built(settings: EnvelopeSettings, converter: Box<dyn Converter>, is_as_it_comes: bool) -> Self {
         let source = Source::new(&settings.version, &settings.prefix, &settings.cluster);
         let shape: Option<Box<dyn Shape>> = match settings.form {
-            Form::Lossless if settings.schemas || settings.conversion != Conversion::default() => Some(Box::new(Lossless::new(&settings))),
-            Form::Lossless => None,
+            Form::Lossless if is_as_it_comes => None,
+            Form::Lossless => Some(Box::new(Lossless::new(&settings))),
             Form::Strict => Some(Box::new(Strict::new(&settings))),
             Form::Flat => Some(Box::new(Flat::new(&settings.prefix, settings.conversion))),
         };
-        let serializer = Serializer::json(settings.schemas);
+        let serializer = Serializer::new(converter);
         Envelope { settings, source, shape, serializer, topics: HashMap::new(), buffer: String::new() }
     }
 
@@ -154,8 +166,9 @@ impl Envelope {
     }
 
     fn key_and_value(&mut self, event: &ChangeEvent<'_>, moment: &Moment<'_>) -> Result<(Vec<u8>, Vec<u8>), EncodeError> {
+        let topic = self.topic(event.update.table);
         if let Some(shape) = &self.shape {
-            return self.serializer.serialize(&**shape, event, moment);
+            return self.serializer.serialize(&topic, &**shape, event, moment);
         }
         let key = PrimaryKey::of(event);
         Ok((self.write(|_, out| key.write(out)), self.write(|envelope, out| envelope.write_value(out, event, &key, moment))))
@@ -165,6 +178,11 @@ impl Envelope {
     fn operators_headers(&self, event: &ChangeEvent<'_>) -> impl Iterator<Item = (Cow<'static, str>, String)> {
         let Self { settings: EnvelopeSettings { headers, prefix, node, .. }, .. } = self;
         headers.iter().filter_map(|header| Some((header.name().to_owned().into(), header.value(prefix, node, event)?)))
+    }
+
+    /// The schemas of key and value of a table's records; `None` of a form that has none.
+    pub fn schemas(&self, table: &TableMetadata) -> Option<(Schema, Schema)> {
+        self.shape.as_ref().map(|shape| (shape.key_schema(table), shape.value_schema(table)))
     }
 
     /// The rule by which an event is not sent in this form, if it is not: the label of `ringtail_filtered_total`.

@@ -11,6 +11,7 @@
 mod after;
 mod cell;
 mod complex;
+mod converter;
 mod encoder;
 mod error;
 mod flat;
@@ -33,6 +34,7 @@ mod tests;
 mod topic;
 mod value;
 
+pub use converter::{Converter, Part, PartWriter};
 pub use encoder::{Envelope, EnvelopeSettings, Form};
 pub use error::EncodeError;
 pub use headers::{HeaderTemplate, HeaderTemplateError};

@@ -11,10 +11,10 @@ pub type Topic = Arc<str>;
 pub struct Record {
     /// Where it goes.
     pub topic: Topic,
-    /// The serialized key: a JSON object of the primary key's columns; clustering columns are null for changes of partitions, ranges and
+    /// The serialized key, JSON or Avro: the primary key's columns; clustering columns are null for changes of partitions, ranges and
     /// static rows.
     pub key: Vec<u8>,
-    /// The serialized value, a JSON object; `None` is a tombstone record.
+    /// The serialized value, JSON or Avro; `None` is a tombstone record.
     pub value: Option<Vec<u8>>,
     /// Headers in order, UTF-8 values: `ringtail.id` is `node/segment/position/ordinal`, `ringtail.batch` is `segment:position;n/of`.
     pub headers: Vec<(Cow<'static, str>, String)>,

@@ -5,7 +5,7 @@ use crate::support::node::names;
 use crate::support::node::{Content, Node, Step};
 use ringtail::cdc_raw::{Finished, Folders};
 use ringtail::checkpoint::{CheckpointStore, Ledger, MemoryStore, SegmentKey, SegmentRecord};
-use ringtail::config::{Breaker, Full, Release, Spool, TableFilter, TablePattern};
+use ringtail::config::{Breaker, Full, Release, Spool, SubjectName, TableFilter, TablePattern};
 use ringtail::history::History;
 use ringtail::pipeline::{Clock, Exchange, Fatal, META_HISTORY, Parts, Pipeline, Settings, Shipper, Tables};
 use ringtail::progress::{Limits, Ticket, Window};
@@ -54,6 +54,8 @@ pub struct Setup {
     pub accounts: bool,
     /// `cdc_block_writes: false`, where that is known.
     pub node_removes: Option<bool>,
+    /// `events.serializer: avro`: the address of the registry, and the names of subjects.
+    pub registry: Option<(String, SubjectName)>,
 }
 
 impl Default for Setup {
@@ -74,6 +76,7 @@ impl Default for Setup {
             spool: Spool { limit: 1 << 40, full: Full::Hold, release: Release::Early, min_free: 0 },
             accounts: false,
             node_removes: None,
+            registry: None,
         }
     }
 }
@@ -214,7 +217,10 @@ impl Rig {
         let every = TableFilter { include: vec![TablePattern::parse("*.*").expect("a pattern")], exclude: Vec::new() };
         let window = Window::new(Limits::events(self.setup.window));
         let audit = self.setup.accounts.then_some("shop.audit");
-        let envelope = expected::envelope_with(self.setup.log.then_some("shop.schema"), audit);
+        let envelope = match &self.setup.registry {
+            Some((url, subjects)) => expected::avro(url, *subjects),
+            None => expected::envelope_with(self.setup.log.then_some("shop.schema"), audit),
+        };
         let shipper = Shipper::new(Box::new(self.sink.clone()), window, envelope, every, self.metrics.clone());
         self.pipeline.as_mut().expect("a loop").begin(shipper).expect("a ledger that can be saved");
     }

@@ -1,15 +1,19 @@
 //! What a segment must give, read at once by the library, and the comparison with what arrived.
 
 use super::node::names;
+use super::registry;
 use ringtail::codec;
 use ringtail::commitlog::{Horizon, Item, SegmentError, SegmentName, SegmentReader};
-use ringtail::envelope::{Envelope, EnvelopeSettings, PartitionBy, Record, TopicTemplate};
+use ringtail::config::SubjectName;
+use ringtail::envelope::{Envelope, EnvelopeSettings, Form, PartitionBy, Record, TopicTemplate};
 use ringtail::event::{self, ChangeEvent};
 use ringtail::mutation;
 use ringtail::position::{CommitLogPosition, SegmentId};
+use ringtail::registry::{AvroConverter, Client, Ids, Patience};
 use ringtail::schema::{Catalog, TableId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 /// `topics.prefix` of all these tests.
 pub const PREFIX: &str = "shop";
@@ -30,6 +34,15 @@ pub fn envelope_with(schema_topic: Option<&str>, audit_topic: Option<&str>) -> E
         audit_topic: audit_topic.map(Into::into),
         ..EnvelopeSettings::default()
     })
+}
+
+/// Rows as plain columns in Avro, with schemas in this registry.
+pub fn avro(url: &str, subjects: SubjectName) -> Envelope {
+    let settings = EnvelopeSettings { node: NODE.into(), prefix: PREFIX.to_owned(), form: Form::Flat, ..EnvelopeSettings::default() };
+    let (soon_min, soon_max, later) = (Duration::from_millis(20), Duration::from_millis(80), Duration::from_millis(150));
+    let client = Client::new(&registry::settings(&[url])).expect("no file is needed");
+    let ids = Ids::start(client, true, Patience { soon_min, soon_max, later }).expect("a thread");
+    Envelope::with_converter(settings, Box::new(AvroConverter::new(ids, subjects)))
 }
 
 /// An event as a consumer sees it. Equal ids mean equal events: all but the time of sending, which is left out.

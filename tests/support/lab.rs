@@ -1,4 +1,4 @@
-//! A real Cassandra node and a real Kafka broker, started by the scripts in `tests/lab` and killed when they go out of scope.
+//! A real Cassandra node, a real Kafka broker and a real schema registry, started by the scripts in `tests/lab` and killed when they go out of scope.
 
 use super::fixture::root;
 #[cfg(feature = "agent")]
@@ -26,7 +26,7 @@ pub fn empty_folder(name: &str) -> PathBuf {
     let folder = root().join("target/lab/run").join(name);
     if folder.is_dir() {
         // What a killed test run left behind is ended by its own pid file before the file goes.
-        for (process, tool) in [("cassandra", "cassandra.sh"), ("kafka", "kafka.sh")] {
+        for (process, tool) in [("cassandra", "cassandra.sh"), ("kafka", "kafka.sh"), ("registry", "registry.sh")] {
             let left = folder.join(process);
             if left.join("pid").is_file() {
                 script(tool, &["kill", "left-over", &left.display().to_string()]);
@@ -166,6 +166,53 @@ impl Kafka {
 impl Drop for Kafka {
     fn drop(&mut self) {
         end("kafka.sh", &self.version, &self.dir);
+    }
+}
+
+/// A schema registry with Confluent's API.
+pub struct Registry {
+    version: String,
+    dir: PathBuf,
+    port: u16,
+}
+
+impl Registry {
+    /// Starts a registry without any schema on `port` in `dir`.
+    pub fn start(version: &str, dir: &Path, port: u16) -> Registry {
+        script("registry.sh", &["start", version, &dir.display().to_string(), &port.to_string()]);
+        Registry { version: version.to_owned(), dir: dir.to_owned(), port }
+    }
+
+    /// Where its API is.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/apis/ccompat/v7", self.port)
+    }
+
+    /// Sets the compatibility level of a subject.
+    #[cfg(feature = "agent")]
+    pub fn set_level(&self, subject: &str, level: &str) {
+        let request = agent().put(format!("{}/config/{subject}", self.url())).content_type("application/vnd.schemaregistry.v1+json");
+        request.send(format!("{{\"compatibility\":\"{level}\"}}")).expect("the registry takes the level");
+    }
+
+    /// How many versions a subject has.
+    #[cfg(feature = "agent")]
+    pub fn versions(&self, subject: &str) -> usize {
+        let answer = agent().get(format!("{}/subjects/{subject}/versions", self.url())).call().expect("the registry answers");
+        let text = answer.into_body().read_to_string().expect("text");
+        serde_json::from_str::<Vec<u32>>(&text).expect("a list of versions").len()
+    }
+}
+
+/// A client that asks nobody in between.
+#[cfg(feature = "agent")]
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().proxy(None).build().into()
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        end("registry.sh", &self.version, &self.dir);
     }
 }
 

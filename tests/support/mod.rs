@@ -28,6 +28,8 @@ pub mod process;
 #[cfg(feature = "agent")]
 pub mod recorded;
 #[cfg(feature = "agent")]
+pub mod registry;
+#[cfg(feature = "agent")]
 pub mod segment;
 #[cfg(feature = "agent")]
 pub mod story;
