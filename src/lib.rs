@@ -108,6 +108,8 @@ pub mod cdc_raw;
 #[cfg(feature = "agent")]
 pub mod checkpoint;
 pub mod codec;
+#[cfg(feature = "agent")]
+pub mod columns;
 pub mod commitlog;
 #[cfg(feature = "agent")]
 pub mod config;

@@ -6,7 +6,7 @@ use super::{CheckArgs, Exit, check_kafka, check_registry, fail, print, schema_fi
 use anyhow::anyhow;
 use ringtail::cdc_raw::{Probe, Spool};
 use ringtail::checkpoint::{Ledger, StateDir};
-use ringtail::config::{self, Config, Finished, NodeSettings, SerializerKind, SinkTo};
+use ringtail::config::{self, ColumnRule, Config, Finished, NodeSettings, SerializerKind, SinkTo};
 use ringtail::envelope::OutboxTable;
 use ringtail::keystore::Keystore;
 use ringtail::schema::{Catalog, TableMetadata, live};
@@ -56,6 +56,7 @@ pub fn run(args: &CheckArgs) -> Exit {
     if !config.outbox.is_empty() && !silent {
         page.outbox(&config, &catalog);
     }
+    page.columns(&config, &catalog);
     match &config.sink.to {
         SinkTo::Kafka(properties) => {
             check_kafka::all(properties, &config, &catalog).into_iter().for_each(|(what, tried)| page.add(what, tried));
@@ -130,6 +131,20 @@ impl Page {
             (0, true) => self.line("note  tables", &NO_SCHEMA),
             (0, false) => self.line("note  tables", &"no table with cdc = true is known yet: nothing is published"),
             (n, _) => self.line("ok    tables", &format!("{n} published")),
+        }
+    }
+
+    /// A rule for columns that is about none is most likely misspelt, and what it was to hide is told.
+    fn columns(&mut self, config: &Config, catalog: &Catalog) {
+        let tables: Vec<_> = catalog.tables().filter(|table| !table.is_system()).collect();
+        let is_about_one = |rule: &ColumnRule| {
+            tables.iter().any(|table| {
+                let dropped = table.dropped.values().map(|dropped| &dropped.column);
+                table.columns().chain(dropped).any(|column| rule.is_about(&table.keyspace, &table.name, &column.name))
+            })
+        };
+        for rule in config.columns.rules.iter().filter(|rule| !is_about_one(rule)) {
+            self.line("note  tables.columns", &format!("{:?} is about no column that is known", rule.text()));
         }
     }
 }

@@ -4,10 +4,11 @@ use super::check::{PATIENCE, Tried};
 use super::{Exit, sinks};
 use anyhow::anyhow;
 use ringtail::config::{Config, Delivery, KafkaProperties, Topics};
-use ringtail::envelope::{Topic, TopicTemplate};
+use ringtail::envelope::Topic;
 use ringtail::schema::Catalog;
 use ringtail::sink::SinkError;
 use ringtail::sink::kafka::{self, BrokerCheck, TopicCheck, TopicFound};
+use std::collections::HashSet;
 
 /// How long a transaction lasts at most where `sink.kafka` does not say.
 const TRANSACTION_TIMEOUT_MS: u64 = 60_000;
@@ -29,12 +30,15 @@ pub fn all(properties: &KafkaProperties, config: &Config, catalog: &Catalog) -> 
 }
 
 fn ask(properties: &KafkaProperties, config: &Config, catalog: &Catalog, exactly_once: bool) -> Result<BrokerCheck, (Exit, anyhow::Error)> {
-    let template = TopicTemplate::parse(&config.topics.name).map_err(|error| (Exit::Usage, error.into()))?;
+    let template = sinks::topic_template(&config.topics).map_err(|error| (Exit::Usage, error.into()))?;
     let outbox = sinks::outbox(config);
     let published = catalog.tables().filter(|table| table.is_published() && config.tables.allows(&table.keyspace, &table.name));
     // The topics of an outbox are named by its rows.
     let of_tables = published.filter(|table| !outbox.only && outbox.of(table).is_none());
     let mut topics: Vec<Topic> = of_tables.map(|table| template.topic(&config.topics.prefix, table)).collect();
+    // Tables can share a topic.
+    let mut met = HashSet::new();
+    topics.retain(|topic| met.insert(topic.clone()));
     topics.extend(config.topics.schema.as_deref().filter(|_| config.schema.log).map(Into::into));
     topics.extend(config.topics.audit.as_deref().map(Into::into));
     topics.extend(exactly_once.then(|| config.topics.positions.as_str().into()));

@@ -1,8 +1,9 @@
 //! From the configuration to a sink and what is put before it.
 
 use anyhow::Context;
+use ringtail::columns::Columns;
 use ringtail::config::{self, Config, Delivery, EnvelopeKind, SerializerKind, SinkTo};
-use ringtail::envelope::{Envelope, EnvelopeSettings, Form, Outbox, PartitionBy, TopicTemplate};
+use ringtail::envelope::{Envelope, EnvelopeSettings, Form, Outbox, PartitionBy, TopicTemplate, TopicTemplateError};
 use ringtail::pipeline::Shipper;
 use ringtail::progress::{Limits, Window};
 use ringtail::registry::{AvroConverter, Client, Ids, Patience};
@@ -60,7 +61,7 @@ pub fn shipper(config: &Config, sink: Box<dyn Sink>, node: &str, cluster: &str, 
         SerializerKind::Avro => Envelope::with_converter(settings, Box::new(avro_converter(&config.events.registry)?)),
     };
     let window = Window::new(Limits::events(config.sink.window));
-    Ok(Shipper::new(sink, window, envelope, config.tables.clone(), metrics))
+    Ok(Shipper::new(sink, window, envelope, config.tables.clone(), metrics).with_columns(Columns::new(&config.columns)))
 }
 
 /// Asks nothing of the registry yet.
@@ -80,7 +81,7 @@ pub fn envelope_settings(config: &Config, node: &str, cluster: &str) -> anyhow::
     Ok(EnvelopeSettings {
         node: node.into(),
         prefix: config.topics.prefix.clone(),
-        topic: TopicTemplate::parse(&config.topics.name)?,
+        topic: topic_template(&config.topics)?,
         cluster: cluster.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         form: form(&config.events),
@@ -101,6 +102,11 @@ pub fn envelope_settings(config: &Config, node: &str, cluster: &str) -> anyhow::
 /// Which tables are outboxes, and whether only they are published.
 pub fn outbox(config: &Config) -> Outbox {
     Outbox { tables: config.outbox.clone(), only: config.events.envelope == EnvelopeKind::Outbox }
+}
+
+/// The names of tables' topics.
+pub fn topic_template(topics: &config::Topics) -> Result<TopicTemplate, TopicTemplateError> {
+    TopicTemplate::parse(&topics.name)?.with_tables(topics.tables.iter().map(|(pattern, text)| (pattern, text.as_str())))
 }
 
 /// The form of key and value.

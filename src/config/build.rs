@@ -1,15 +1,17 @@
 //! From what was written to what can be run: values get their types, and keys are checked against each other.
 
+use super::columns;
 use super::error::ConfigError;
 use super::events::{self, EnvelopeKind};
 use super::kafka;
 use super::not_built;
 use super::outbox;
 use super::raw::Raw;
-use super::tables::{TableFilter, TablePattern};
+use super::tables::TableFilter;
 use super::topics;
 use super::types::*;
 use crate::keystore::{Keystore, KeystoreType};
+use crate::schema::TablePattern;
 use std::path::{Path, PathBuf};
 use tracing::Level;
 
@@ -27,6 +29,7 @@ pub(super) fn build(raw: &Raw) -> Result<Config, ConfigError> {
         state: state(raw)?,
         schema: schema(raw)?,
         tables: TableFilter { include: patterns(raw, "tables.include")?, exclude: patterns(raw, "tables.exclude")? },
+        columns: columns::columns(raw)?,
         events: events::events(raw)?,
         outbox: outbox::outbox(raw)?,
         topics: topics::topics(raw, &sink.to)?,

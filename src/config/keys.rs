@@ -22,6 +22,7 @@ const MAPPINGS: &[(&str, Option<&[&str]>)] = &[
     ("tables.columns", None),
     ("events.headers", None),
     ("outbox.tables", None),
+    ("topics.tables", None),
     ("topics.create", Some(&["partitions", "replication_factor", "config"])),
     ("sink.kafka", None),
     ("sink.file", Some(&["path"])),

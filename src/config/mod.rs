@@ -15,6 +15,7 @@
 //! ```
 
 mod build;
+mod columns;
 #[cfg(test)]
 mod deploy_tests;
 mod env;
@@ -36,13 +37,15 @@ mod topics;
 mod types;
 mod units;
 
+pub use crate::schema::TablePattern;
+pub use columns::{ColumnAction, ColumnRule, ColumnRules};
 pub use error::ConfigError;
 pub use events::{EnvelopeKind, Events, SerializerKind};
 pub use kafka::WINDOW_BYTES;
 pub use node_settings::NodeSettings;
 pub use registry::{Registry, RegistryAuth, SubjectName};
 pub use secret::Secret;
-pub use tables::{TableFilter, TablePattern};
+pub use tables::TableFilter;
 pub use types::*;
 pub use units::{duration as parse_duration, size as parse_size};
 

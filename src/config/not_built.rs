@@ -20,7 +20,6 @@ pub(super) const NOT_BUILT: &[(&str, Refused)] = &[
     ("source.read", Words(&["appended"])),
     ("source.from", Words(&["now"])),
     ("source.rate_limit", OtherThanDefault),
-    ("tables.columns", OtherThanDefault),
     ("events.envelope", Words(&["cloudevents"])),
     ("events.serializer", Words(&["protobuf"])),
     ("events.heartbeat", OtherThanDefault),

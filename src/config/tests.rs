@@ -75,11 +75,19 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ("events.registry.token", "geheim", |c| c.events.registry.auth = Some(RegistryAuth::Token(Secret::new("geheim")))),
     ("events.registry.tls.ca", "ca.pem", |c| c.events.registry.ca = Some("ca.pem".into())),
     ("events.registry.timeout", "1m", |c| c.events.registry.timeout = Duration::from_secs(60)),
+    ("tables.columns", "{ \"ks.t.c\": drop, \"*.u*.mail\": mask }", |c| {
+        let rules = [("*.u*.mail", ColumnAction::Mask), ("ks.t.c", ColumnAction::Drop)];
+        c.columns.rules = rules.iter().map(|(text, action)| ColumnRule::parse(text, *action).unwrap()).collect();
+    }),
+    ("tables.hash_key", "0123456789abcdefg", |c| c.columns.hash_key = Some(Secret::new("0123456789abcdefg"))),
     ("topics.prefix", "shop", |c| {
         (c.topics.prefix, c.topics.schema) = ("shop".into(), Some("shop.schema".into()));
         c.topics.positions = "shop.ringtail.positions".into();
     }),
     ("topics.name", "\"{keyspace}-{table}\"", |c| c.topics.name = "{keyspace}-{table}".into()),
+    ("topics.tables", "{ \"shop.*\": \"{prefix}.shop\" }", |c| {
+        c.topics.tables = vec![(TablePattern::parse("shop.*").unwrap(), "{prefix}.shop".into())];
+    }),
     ("source.on_damage", "halt", |c| c.source.on_damage = OnDamage::Halt),
     ("source.encryption", "{ keystore: k, type: pkcs12, store_password: s }", |c| {
         c.source.encryption =
@@ -130,7 +138,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("source.read", "appended"),
     ("source.from", "now"),
     ("source.rate_limit", "50"),
-    ("tables.columns", "{ \"ks.t.c\": drop }"),
     ("events.envelope", "cloudevents"),
     ("events.serializer", "protobuf"),
     ("events.heartbeat", "10s"),
@@ -174,6 +181,7 @@ fn the_defaults_are_the_documented_ones() {
             wait: Duration::from_secs(10),
         },
         tables: TableFilter { include: vec![TablePattern::parse("*.*").unwrap()], exclude: vec![] },
+        columns: ColumnRules::default(),
         events: Events {
             envelope: EnvelopeKind::Debezium,
             strict: false,
@@ -196,6 +204,7 @@ fn the_defaults_are_the_documented_ones() {
         topics: Topics {
             prefix: "ringtail".into(),
             name: "{prefix}.{keyspace}.{table}".into(),
+            tables: vec![],
             partition_by: PartitionBy::PartitionKey,
             allow_compaction: false,
             schema: Some("ringtail.schema".into()),
@@ -316,13 +325,20 @@ fn in_file_order(text: &str, tree: &serde_json::Value, each: &mut dyn FnMut(&str
 }
 
 #[test]
-fn headers_and_rules_for_topics_are_checked_at_start() {
+fn headers_and_rules_for_columns_and_topics_are_checked_at_start() {
     for (text, expected) in [
         ("events: { headers: { team: 7 } }", "events.headers has 7 in header \"team\"; expected text, in quotes"),
         ("events: { headers: { ringtail.id: x } }", "events.headers has a header named \"ringtail.id\"; expected a name"),
         ("events: { headers: { a: \"{host}\" } }", "events.headers has the place {host} in header \"a\"; expected {prefix}"),
         ("events: { headers: { a: \"{column:}\" } }", "events.headers has the place {column:} in header"),
         ("events: { headers: { a: \"{table\" } }", "events.headers has an unpaired bracket in header \"a\""),
+        ("tables: { columns: { ks.t.c: hide } }", "tables.columns has \"hide\" for \"ks.t.c\"; expected drop, mask or hash"),
+        ("tables: { columns: { ks.t: drop } }", "tables.columns has \"ks.t\"; expected keyspace.table.column"),
+        ("tables: { columns: { ks.t.c: hash } }", "tables.hash_key is missing; a rule in tables.columns hashes"),
+        ("tables: { columns: { ks.t.c: hash }, hash_key: geheim }", "tables.hash_key is shorter than 16 bytes, so that it could be found"),
+        ("topics: { tables: { shop: all } }", "topics.tables has \"shop\"; expected keyspace.table"),
+        ("topics: { tables: { shop.t: 7 } }", "topics.tables has no text for \"shop.t\"; expected a template"),
+        ("topics: { tables: { shop.t: \"{host}\" } }", "topics.tables is \"{host}\"; expected {prefix}, {keyspace}, {table}"),
         ("topics: { create: { partitions: 0 } }", "topics.create.partitions is 0; expected a whole number from 1 to 100000"),
         ("topics: { create: { replication: 3 } }", "topics.create.replication is not a setting; the nearest is topics.create."),
         ("topics: { create: { config: delete } }", "topics.create.config is \"delete\"; expected a mapping of Kafka's topic settings"),

@@ -4,6 +4,7 @@ use super::build::is_name_letter;
 use super::error::ConfigError;
 use super::raw::{Raw, show};
 use super::types::{CreateTopics, PartitionBy, SinkTo, Topics};
+use crate::schema::TablePattern;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -23,7 +24,8 @@ pub(super) fn topics(raw: &Raw, sink: &SinkTo) -> Result<Topics, ConfigError> {
     let partition_by = [("partition_key", PartitionBy::PartitionKey), ("record_key", PartitionBy::RecordKey)];
     Ok(Topics {
         prefix: prefix.to_owned(),
-        name: template(raw, "topics.name")?,
+        name: template("topics.name", raw.text("topics.name")?)?,
+        tables: tables(raw)?,
         partition_by: raw.choice("topics.partition_by", &partition_by)?,
         allow_compaction: raw.flag("topics.allow_compaction")?,
         schema: own_topic(raw, "topics.schema", prefix)?,
@@ -46,8 +48,20 @@ fn topic_name(key: &str, text: &str, prefix: &str) -> Result<String, ConfigError
     Err(ConfigError::at(key, format!("is {text:?}; expected {{prefix}} and at most 249 letters, digits, '.', '_', '-'")))
 }
 
-fn template(raw: &Raw, key: &str) -> Result<String, ConfigError> {
-    let text = raw.text(key)?;
+/// Templates for the tables of a pattern.
+fn tables(raw: &Raw) -> Result<Vec<(TablePattern, String)>, ConfigError> {
+    let key = "topics.tables";
+    let one = |(pattern, text): (&String, &Value)| {
+        let found = TablePattern::parse(pattern)
+            .ok_or_else(|| ConfigError::at(key, format!("has {pattern:?}; expected keyspace.table, with * for any letters")))?;
+        let text = text.as_str().filter(|text| !text.is_empty());
+        let text = text.ok_or_else(|| ConfigError::at(key, format!("has no text for {pattern:?}; expected a template as topics.name")))?;
+        Ok((found, template(key, text)?))
+    };
+    raw.map(key).into_iter().flatten().map(one).collect()
+}
+
+fn template(key: &str, text: &str) -> Result<String, ConfigError> {
     let literal = ["{prefix}", "{keyspace}", "{table}"].iter().fold(text.to_owned(), |left, known| left.replace(known, "x"));
     if literal.len() <= 249 && literal.chars().all(is_name_letter) {
         return Ok(text.to_owned());

@@ -1,11 +1,13 @@
 //! What is built from a configuration: every value checked, with its unit in its type.
 
+use super::columns::ColumnRules;
 use super::events::Events;
 use super::kafka;
 use super::secret::Secret;
 use super::tables::TableFilter;
 use crate::envelope::OutboxTable;
 use crate::keystore::Keystore;
+use crate::schema::TablePattern;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -27,6 +29,8 @@ pub struct Config {
     pub schema: Schema,
     /// Which tables are published.
     pub tables: TableFilter,
+    /// How their columns are told.
+    pub columns: ColumnRules,
     /// The shape and the bytes of records.
     pub events: Events,
     /// Tables whose inserted rows are messages.
@@ -197,6 +201,8 @@ pub struct Topics {
     pub prefix: String,
     /// Template of `{prefix}`, `{keyspace}`, `{table}`; everything else in it is valid in a topic name.
     pub name: String,
+    /// The same for the tables of a pattern.
+    pub tables: Vec<(TablePattern, String)>,
     /// Which bytes choose the Kafka partition.
     pub partition_by: PartitionBy,
     /// Whether a compacted topic is accepted.

@@ -174,6 +174,23 @@ impl Envelope {
         Ok((self.write(|_, out| key.write(out)), self.write(|envelope, out| envelope.write_value(out, event, &key, moment))))
     }
 
+    /// Has records of an event whose key was hidden go to the partition that they would go to, `plain` being the event as it was: what
+    /// chooses it is its key as plain JSON, or the Cassandra partition key.
+    pub fn hide_partition(&self, records: &mut [Record], plain: &ChangeEvent<'_>) {
+        let chooses = match self.partition_by(plain.update.table) {
+            PartitionBy::RecordKey => {
+                let mut key = String::new();
+                PrimaryKey::of(plain).write(&mut key);
+                key.into_bytes()
+            }
+            PartitionBy::PartitionKey | PartitionBy::Hidden => plain.update.partition_key.to_vec(),
+        };
+        for record in records {
+            record.partition_by = PartitionBy::Hidden;
+            record.partition_key.clone_from(&chooses);
+        }
+    }
+
     /// What `events.headers` gives.
     fn operators_headers(&self, event: &ChangeEvent<'_>) -> impl Iterator<Item = (Cow<'static, str>, String)> {
         let Self { settings: EnvelopeSettings { headers, prefix, node, .. }, .. } = self;

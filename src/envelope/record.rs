@@ -34,6 +34,8 @@ pub enum PartitionBy {
     RecordKey,
     /// The Cassandra partition key's bytes, so that a range delete stays with the rows it covers.
     PartitionKey,
+    /// What chose it before a column of the primary key was hidden: `partition_key`, which is told to nobody. No setting.
+    Hidden,
 }
 
 impl Record {
@@ -41,7 +43,7 @@ impl Record {
     pub fn partition_bytes(&self) -> &[u8] {
         match self.partition_by {
             PartitionBy::RecordKey => &self.key,
-            PartitionBy::PartitionKey => &self.partition_key,
+            PartitionBy::PartitionKey | PartitionBy::Hidden => &self.partition_key,
         }
     }
 }

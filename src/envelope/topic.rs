@@ -2,14 +2,18 @@
 
 use super::Topic;
 use super::template::{self, Piece};
-use crate::schema::TableMetadata;
+use crate::schema::{TableMetadata, TablePattern};
 
 /// What Kafka allows (`org.apache.kafka.common.internals.Topic`).
 const LENGTH_MAX: usize = 249;
 
-/// `topics.name`: text with the places `{prefix}`, `{keyspace}` and `{table}`.
+/// `topics.name`: text with the places `{prefix}`, `{keyspace}` and `{table}`; and `topics.tables`, the same for some tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicTemplate(Vec<Part>);
+pub struct TopicTemplate {
+    name: Vec<Part>,
+    /// The closest pattern first.
+    tables: Vec<(TablePattern, Vec<Part>)>,
+}
 
 /// A piece of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,25 +50,34 @@ impl TopicTemplate {
     /// assert!(TopicTemplate::parse("{prefix}.{schema}").is_err());
     /// ```
     pub fn parse(template: &str) -> Result<Self, TopicTemplateError> {
-        let pieces = template::pieces(template).map_err(|_| TopicTemplateError::Unpaired)?;
-        let parts = pieces.into_iter().map(|piece| match piece {
-            Piece::Text(text) => Ok(Part::Text(text.into())),
-            Piece::Place(place) => Part::place(place),
-        });
-        let parts: Vec<Part> = parts.collect::<Result<_, _>>()?;
+        let parts = parts(template)?;
         for (part, name) in [(Part::Keyspace, "keyspace"), (Part::Table, "table")] {
             if !parts.contains(&part) {
                 return Err(TopicTemplateError::Ambiguous(name));
             }
         }
-        Ok(TopicTemplate(parts))
+        Ok(TopicTemplate { name: parts, tables: Vec::new() })
+    }
+
+    /// The same, with other templates for the tables of these patterns. They need no place: several tables can share a topic. Of several
+    /// patterns that cover a table the one with the most letters holds.
+    ///
+    /// # Errors
+    /// [`TopicTemplateError`] for unknown places and unpaired brackets.
+    pub fn with_tables<'t>(mut self, tables: impl IntoIterator<Item = (&'t TablePattern, &'t str)>) -> Result<Self, TopicTemplateError> {
+        for (pattern, template) in tables {
+            self.tables.push((pattern.clone(), parts(template)?));
+        }
+        self.tables.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.fixed_letters()));
+        Ok(self)
     }
 
     /// The topic of a table. Characters that Kafka does not allow become `_`, as in Debezium. A name that is too
     /// long keeps its first 240 characters and ends in the CRC-32 of the whole.
     pub fn topic(&self, prefix: &str, table: &TableMetadata) -> Topic {
         let mut name = String::new();
-        for part in &self.0 {
+        let closest = self.tables.iter().find(|(pattern, _)| pattern.matches(&table.keyspace, &table.name));
+        for part in closest.map_or(&self.name, |(_, parts)| parts) {
             name.push_str(match part {
                 Part::Text(text) => text,
                 Part::Prefix => prefix,
@@ -80,7 +93,7 @@ impl Default for TopicTemplate {
     /// `{prefix}.{keyspace}.{table}`, Debezium's name.
     fn default() -> Self {
         let dot = || Part::Text(".".into());
-        TopicTemplate(vec![Part::Prefix, dot(), Part::Keyspace, dot(), Part::Table])
+        TopicTemplate { name: vec![Part::Prefix, dot(), Part::Keyspace, dot(), Part::Table], tables: Vec::new() }
     }
 }
 
@@ -100,6 +113,15 @@ impl Part {
 pub(super) fn safe_name(name: &str) -> String {
     let name: String = name.chars().map(|c| if is_allowed(c) { c } else { '_' }).collect();
     if name == "." || name == ".." { name.replace('.', "_") } else { shorten(name) }
+}
+
+fn parts(template: &str) -> Result<Vec<Part>, TopicTemplateError> {
+    let pieces = template::pieces(template).map_err(|_| TopicTemplateError::Unpaired)?;
+    let part = |piece| match piece {
+        Piece::Text(text) => Ok(Part::Text(str::to_owned(text))),
+        Piece::Place(place) => Part::place(place),
+    };
+    pieces.into_iter().map(part).collect()
 }
 
 fn is_allowed(c: char) -> bool {
@@ -127,6 +149,19 @@ mod tests {
 
         assert_eq!(template, TopicTemplate::default());
         assert_eq!(&*template.topic("shop", &ks_t()), "shop.ks.t");
+    }
+
+    #[test]
+    fn tables_share_a_topic_where_a_pattern_says_so_and_the_closest_pattern_holds() {
+        let pattern = |text| TablePattern::parse(text).unwrap();
+        let patterns = [(pattern("ks.*"), "{prefix}.all"), (pattern("ks.t"), "{prefix}.{keyspace}.own"), (pattern("*.*"), "rest")];
+        let tables = patterns.iter().map(|(pattern, text)| (pattern, *text));
+        let template = TopicTemplate::default().with_tables(tables).unwrap();
+        let topic =
+            |keyspace: &str, name: &str| template.topic("shop", &TableMetadata { keyspace: keyspace.into(), name: name.into(), ..ks_t() });
+
+        assert_eq!([&*topic("ks", "t"), &*topic("ks", "u"), &*topic("ks2", "t")], ["shop.ks.own", "shop.all", "rest"]);
+        assert!(TopicTemplate::default().with_tables([(&pattern("ks.t"), "{host}")]).is_err());
     }
 
     #[test]

@@ -289,6 +289,26 @@ pub fn mutation_shapes() -> impl Strategy<Value = Vec<UpdateShape>> {
     vec(update, 0..4)
 }
 
+/// The same shapes with other values: each byte of a value, a path or a key of one column is another.
+pub fn with_other_values(shapes: &[UpdateShape]) -> Vec<UpdateShape> {
+    let other = |bytes: &mut Vec<u8>| bytes.iter_mut().for_each(|byte| *byte ^= 0x15);
+    let mut shapes = shapes.to_vec();
+    for shape in &mut shapes {
+        // Of several columns the bytes say how long each is.
+        if !shape.second_table {
+            other(&mut shape.partition_key);
+        }
+        shape.ranges.iter_mut().flat_map(|(values, _)| values.iter_mut().flatten()).for_each(other);
+        shape.rows.iter_mut().flat_map(|row| row.clustering.iter_mut().flatten()).for_each(other);
+        let cells = shape.rows.iter_mut().flat_map(|row| &mut row.cells).chain(shape.static_cells.iter_mut().flatten());
+        for cell in cells {
+            other(&mut cell.path);
+            cell.value.iter_mut().for_each(other);
+        }
+    }
+    shapes
+}
+
 /// The mutation of these shapes. With `dropped_at`, every column has been dropped then.
 pub fn build<'a>(shapes: &'a [UpdateShape], tables: &'a [TableMetadata; 2], dropped_at: Option<i64>) -> Mutation<'a> {
     let updates = shapes.iter().map(|shape| {

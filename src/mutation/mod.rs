@@ -31,5 +31,5 @@ mod types;
 
 pub use decode::decode;
 pub use error::{DecodeError, Incomplete};
-pub use partition_key::split_partition_key;
+pub use partition_key::{join_partition_key, split_partition_key};
 pub use types::*;

@@ -33,6 +33,21 @@ pub fn split_partition_key<'a>(table: &TableMetadata, key: &'a [u8]) -> Result<V
     }
 }
 
+/// The key of these values, as [`split_partition_key`] takes it apart. A value of more than 65535 bytes is none and is cut.
+pub fn join_partition_key(values: &[&[u8]]) -> Vec<u8> {
+    if let [value] = values {
+        return value.to_vec();
+    }
+    let mut key = Vec::new();
+    for value in values {
+        let value = value.get(..usize::from(u16::MAX)).unwrap_or(value);
+        key.extend(u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes());
+        key.extend_from_slice(value);
+        key.push(0);
+    }
+    key
+}
+
 /// One component. The byte behind it is other than 0 only in the bounds of queries.
 fn component(input: &[u8]) -> PResult<'_, &[u8]> {
     let (rest, length) = be_u16(input)?;

@@ -1,5 +1,6 @@
 //! One entry on its way out: from a decoded mutation to records in the sink's hands.
 
+use crate::columns::{Columns, Key};
 use crate::config::TableFilter;
 use crate::envelope::{EncodeError, Envelope, Record, Topic};
 use crate::event::{self, ChangeEvent, Operation, ProjectError};
@@ -116,6 +117,7 @@ pub struct Shipper {
     /// What is on its way.
     pub window: Window,
     envelope: Envelope,
+    columns: Columns,
     filter: TableFilter,
     metrics: Arc<Metrics>,
     in_flight: HashMap<Ticket, InFlight>,
@@ -173,6 +175,7 @@ impl Shipper {
             sink,
             window,
             envelope,
+            columns: Columns::default(),
             filter,
             metrics,
             in_flight: HashMap::new(),
@@ -186,6 +189,13 @@ impl Shipper {
             problems: Vec::new(),
             begun: None,
         }
+    }
+
+    /// The same, with rules for columns.
+    #[must_use]
+    pub fn with_columns(mut self, columns: Columns) -> Self {
+        self.columns = columns;
+        self
     }
 
     /// Whether some events of an entry are in the sink's hands and others are not.
@@ -319,13 +329,26 @@ impl Shipper {
         if self.refused.contains_key(&key) {
             return self.refusal(&flight);
         }
-        match self.envelope.encode(event, sending.file, sending.ts_ms.unwrap_or(event.timestamp.0.div_euclid(1000))) {
+        match self.encode(event, sending) {
             Ok(records) => self.records(records, &flight, sending.again),
             Err(EncodeError::Waiting(why)) => Some(Shipped::Blocked { ordinal: event.ordinal, why: Blocked::Encoder(why) }),
             Err(EncodeError::Refused(reason)) => {
                 Some(Shipped::Refused { ordinal: event.ordinal, table: flight.name(), cause: NOT_ENCODABLE, reason })
             }
         }
+    }
+
+    /// The records of an event, as the rules for columns leave it.
+    fn encode(&mut self, event: &ChangeEvent<'_>, sending: Sending<'_>) -> Result<Vec<Record>, EncodeError> {
+        let ts_ms = sending.ts_ms.unwrap_or(event.timestamp.0.div_euclid(1000));
+        let envelope = &mut self.envelope;
+        self.columns.apply(event, |shown, key| {
+            let mut records = envelope.encode(shown, sending.file, ts_ms)?;
+            if key == Key::Hidden {
+                envelope.hide_partition(&mut records, event);
+            }
+            Ok(records)
+        })
     }
 
     /// Hands over the records of an event; `None` if all are in the sink's hands. Those before the last move no segment, so the event has

@@ -18,6 +18,7 @@ mod export;
 pub mod file;
 #[cfg(feature = "agent")]
 pub mod live;
+mod pattern;
 mod resolve;
 mod rows;
 mod script;
@@ -31,6 +32,7 @@ mod version;
 pub use catalog::Catalog;
 pub use change::{SchemaChange, definition};
 pub use file::{LoadedSchema, SchemaFileError};
+pub use pattern::{TablePattern, glob_covers};
 pub use resolve::{DefinitionError, DefinitionProblem, Resolved, TableWithoutId};
 pub use rows::{ColumnRow, DroppedColumnRow, KeyspaceRow, SchemaRows, TableRow, TypeRow, ViewRow};
 pub use table::{ColumnKind, ColumnMetadata, DroppedColumn, TableId, TableKind, TableMetadata};

@@ -4,11 +4,11 @@
 //! {"topic":"shop.ks.t","partition_key":"<hex>","key":{…},"value":{…}|null,"headers":{"ringtail.id":"…"}}
 //! ```
 //!
-//! Key and value stand in it as the JSON they are. Where one is not JSON, it stands as a string under `key_text` or `value_text`, and where
+//! A key that rules for columns hide has no `partition_key`. Key and value stand in it as the JSON they are. Where one is not JSON, it stands as a string under `key_text` or `value_text`, and where
 //! it is no text either, its bytes under `key_base64` or `value_base64`. A record with a timestamp of its own has `timestamp`, in ms, before
 //! `headers`.
 
-use crate::envelope::Record;
+use crate::envelope::{PartitionBy, Record};
 use crate::progress::Ticket;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -80,7 +80,9 @@ impl Serialize for Line<'_> {
         let Line(record) = self;
         let mut line = serializer.serialize_map(None)?;
         line.serialize_entry("topic", &*record.topic)?;
-        line.serialize_entry("partition_key", &hex(&record.partition_key))?;
+        if record.partition_by != PartitionBy::Hidden {
+            line.serialize_entry("partition_key", &hex(&record.partition_key))?;
+        }
         payload(&mut line, ["key", "key_text", "key_base64"], &record.key)?;
         match &record.value {
             Some(value) => payload(&mut line, ["value", "value_text", "value_base64"], value)?,
