@@ -100,7 +100,9 @@ fn both_or_neither(name: &str, delivery: &str) -> (Report, u32) {
     let tasks = runtime.spawn(Arc::clone(&application).run(TASKS));
     let part = Duration::from_secs(u64::from(seconds)) / (kills + 2);
     for kill in 0..=kills {
-        work(&application, part, 0);
+        // Each of them while batches come, however slow the machine is.
+        let share = application.acknowledged.load(Ordering::Relaxed) + BATCHES_MIN / (kills as usize + 2);
+        work(&application, part, share);
         assert!(running.is_running(), "the agent ended by itself: {}", agent.log.display());
         if kill == kills / 2 {
             // Batches are under way: some of them are never answered.
