@@ -1,6 +1,6 @@
 //! The schema registry: everything that one can answer, and nothing at all; what is ignored asks a real one.
 #![cfg(feature = "agent")]
-#![allow(clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "registry/client.rs"]
 mod client;

@@ -8,6 +8,7 @@ use ringtail::connect::Schema;
 use ringtail::envelope::{Envelope, EnvelopeSettings, Part};
 use ringtail::registry::{Client, Compatibility, Failure, registration};
 use ringtail::schema::{Catalog, TableMetadata};
+use std::sync::Arc;
 
 /// Everything that a run would need of the registry, each with its name. Nothing is registered.
 pub fn all(config: &Config, catalog: &Catalog) -> Vec<(String, Tried)> {
@@ -21,7 +22,7 @@ pub fn all(config: &Config, catalog: &Catalog) -> Vec<(String, Tried)> {
         Err(failure) => return one(Err((Exit::Unavailable, failure.into()))),
     };
     let mut all = one(Ok(format!("it answers and lets us in; where a subject has no level of its own, compatibility is {level}")));
-    let is_written = |table: &&TableMetadata| {
+    let is_written = |table: &&Arc<TableMetadata>| {
         table.is_published() && config.tables.allows(&table.keyspace, &table.name) && sinks::outbox(config).of(table).is_none()
     };
     for table in catalog.tables().filter(is_written) {

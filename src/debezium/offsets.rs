@@ -118,10 +118,9 @@ fn load(path: &Path) -> Result<Vec<u8>, OffsetsError> {
     let failed = |source| OffsetsError::Io { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     // The connector holds Java's FileLock, a lock of the process, for as long as it lives.
-    match fcntl_lock(&file, FlockOperation::NonBlockingLockShared) {
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => return Err(OffsetsError::Held(path.to_owned())),
-        // A file system without locks: nothing can be told.
-        _ => {}
+    // A file system without locks tells nothing.
+    if let Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) = fcntl_lock(&file, FlockOperation::NonBlockingLockShared) {
+        return Err(OffsetsError::Held(path.to_owned()));
     }
     let mut bytes = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
