@@ -68,7 +68,7 @@ fn is_same(schema: &Schema, value: &Value, read: &Read) -> bool {
 fn modes() -> impl Strategy<Value = Conversion> {
     let decimal = prop_oneof![Just(DecimalMode::String), Just(DecimalMode::Double), Just(DecimalMode::Precise)];
     let varint = prop_oneof![Just(VarintMode::String), Just(VarintMode::Long), Just(VarintMode::Precise)];
-    (decimal, varint).prop_map(|(decimal, varint)| Conversion { decimal, varint })
+    (decimal, varint).prop_map(|(decimal, varint)| Conversion { decimal, varint, debezium: false })
 }
 
 /// Whether a map with text keys has an entry without a key, which no statement writes.

@@ -146,9 +146,9 @@ fn metrics() -> Arc<Metrics> {
 
 /// Runs a seed. Fails with what does not hold, in which step, and the last effects.
 pub fn run(seed: u64) -> Result<Tally, String> {
-    run_and_tell(seed, Tells::Nothing).or_else(|what| {
+    run_and_tell(seed, Tells::Nothing).map_err(|what| {
         let again = run_and_tell(seed, Tells::Last);
-        Err(again.expect_err(&format!("a seed is the same run each time, and this one failed once only: {what}")))
+        again.expect_err(&format!("a seed is the same run each time, and this one failed once only: {what}"))
     })
 }
 
