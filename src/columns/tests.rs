@@ -204,8 +204,10 @@ fn elements_whose_path_is_none_of_their_type_are_not_told() {
     assert_eq!(value["after"]["l"]["elements"], json!([]));
 }
 
-/// All that a consumer is given.
-fn told(records: Vec<Record>) -> Vec<(String, String, Vec<(String, String)>)> {
+/// All that a consumer is given of a record: key, value and headers.
+type Told = (String, String, Vec<(String, String)>);
+
+fn told(records: Vec<Record>) -> Vec<Told> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let headers = |record: &Record| record.headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
     records.iter().map(|record| (text(&record.key), record.value.as_deref().map(text).unwrap_or_default(), headers(record))).collect()

@@ -290,6 +290,7 @@ pub fn mutation_shapes() -> impl Strategy<Value = Vec<UpdateShape>> {
 }
 
 /// The same shapes with other values: each byte of a value, a path or a key of one column is another.
+#[cfg(feature = "agent")]
 pub fn with_other_values(shapes: &[UpdateShape]) -> Vec<UpdateShape> {
     let other = |bytes: &mut Vec<u8>| bytes.iter_mut().for_each(|byte| *byte ^= 0x15);
     let mut shapes = shapes.to_vec();
