@@ -99,6 +99,16 @@ fn comparable(value: Value) -> Value {
 }
 
 #[test]
+fn every_recorded_event_says_in_avro_what_it_says_in_json() {
+    compare(&EnvelopeSettings { form: Form::Lossless, ..flat() });
+}
+
+#[test]
+fn every_recorded_event_says_in_avro_what_debezium_says_in_json() {
+    compare(&EnvelopeSettings { form: Form::Strict, ..flat() });
+}
+
+#[test]
 fn every_recorded_row_says_in_avro_what_it_says_in_json() {
     compare(&flat());
 }
