@@ -1,7 +1,7 @@
 //! The whole pipeline among models of its directory, clock, store and broker, single-threaded, from a seed.
 //!
 //! `cargo test` runs as many seeds as two seconds hold. `RINGTAIL_SEEDS=N` runs so many, `RINGTAIL_SEEDS=forever` all night, on all
-//! cores; `RINGTAIL_SEED=N` runs one and prints its trace. What once failed stands in `tests/simulation/regressions.txt` and is run
+//! cores, `RINGTAIL_DELIVERY` those of one way of delivery; `RINGTAIL_SEED=N` runs one and prints its trace. What once failed stands in `tests/simulation/regressions.txt` and is run
 //! first. `docs/simulation.md` says what is modelled and what is not.
 #![cfg(feature = "agent")]
 // Clippy knows tests, but not the helpers of tests in files of their own: here an index out of bounds is a failed test.
@@ -50,13 +50,20 @@ fn regressions() -> Vec<u64> {
     lines.map(|seed| seed.parse().expect("a seed in regressions.txt is a number")).collect()
 }
 
-/// The seed number `index`: every other one is delivered exactly once.
-fn seed_of(index: u64) -> u64 {
-    if index.is_multiple_of(2) { index / 2 } else { world::EXACTLY_ONCE + index / 2 }
+/// The seed number `index`: every other one is delivered exactly once, or all or none of them (`RINGTAIL_DELIVERY`).
+fn seed_of(index: u64, delivery: Option<&str>) -> u64 {
+    match delivery {
+        None if index.is_multiple_of(2) => index / 2,
+        None => world::EXACTLY_ONCE + index / 2,
+        Some("at_least_once") => index,
+        Some("exactly_once") => world::EXACTLY_ONCE + index,
+        Some(other) => panic!("RINGTAIL_DELIVERY={other}; expected at_least_once or exactly_once"),
+    }
 }
 
 /// Runs seeds from number `first` on, on all cores, until the time is over or so many are run; the first that fails, with what it says.
 fn run(first: u64, count: u64, time: Duration) -> (Result<Tally, (u64, String)>, u64) {
+    let delivery = setting("RINGTAIL_DELIVERY");
     let (next, failed, done) = (AtomicU64::new(first), AtomicBool::new(false), AtomicU64::new(0));
     let result = Mutex::new(Ok(Tally::default()));
     let begun = Instant::now();
@@ -70,7 +77,7 @@ fn run(first: u64, count: u64, time: Duration) -> (Result<Tally, (u64, String)>,
                     if index - first >= count {
                         break;
                     }
-                    let seed = seed_of(index);
+                    let seed = seed_of(index, delivery.as_deref());
                     match world::run(seed) {
                         Ok(tally) => sum += tally,
                         Err(what) => {
