@@ -135,7 +135,9 @@ fn i8_every_seed_comes_to_its_end_with_everything_where_it_belongs() {
     let tally = report(result, done, begun);
     assert!(done > 0, "no seed was run");
     if done >= 500 {
+        let of_one_way = setting("RINGTAIL_DELIVERY").is_some();
         let text = format!("{tally:?}");
+        let text = if of_one_way { text.replace("exactly_once: 0, unknown_commits: 0, ", "") } else { text };
         assert!(!text.contains(": 0,") && !text.contains(": 0 "), "something never happened: {text}");
     }
 }
