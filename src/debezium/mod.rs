@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The positions are those of Cassandra's `CommitLogReader`, which are ours too: of the end of a mutation, logical where the segment is
-//! compressed. What they prove, and what not, is told in [`reach`].
+//! compressed. What they prove, and what not, is told in [`reach()`].
 
 mod offsets;
 mod reach;
