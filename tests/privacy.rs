@@ -273,6 +273,7 @@ fn i9_no_value_reaches_a_log_line_an_error_a_metric_a_note_or_the_ledger() {
 /// `mask_and_exclude_nested`: keys, deletes, ranges, static rows, collections and what is in them, counters, values that are none of their
 /// type, parked entries: nothing of a column with a rule leaves, by the sink or by any other door.
 #[test]
+#[ignore = "reads every recording three times: minutes"]
 fn no_value_of_a_column_with_a_rule_leaves_by_any_door() {
     let recorded = Recorded::all();
     let values = values(&[recorded.schema.as_str(), &settings(Path::new("/"), ""), " delivered "].concat());
