@@ -36,6 +36,8 @@ mod schema;
 mod support;
 #[path = "pipeline/tables.rs"]
 mod tables;
+#[path = "pipeline/tombstones.rs"]
+mod tombstones;
 #[path = "pipeline/unparking.rs"]
 mod unparking;
 

@@ -133,8 +133,9 @@ pub struct Shipper {
     warned: HashMap<(TableId, &'static str), u64>,
     /// What was told to be wrong with the configured tables.
     problems: Vec<String>,
-    /// How many records of an event of several are in the sink's hands, while others are not.
-    begun: Option<(EventKey, usize)>,
+    /// How many records of an event of several are in the sink's hands, while others are not: of the entry that is blocked, and of one that
+    /// comes out of parking meanwhile.
+    begun: HashMap<EventKey, usize>,
 }
 
 #[derive(Clone)]
@@ -187,7 +188,7 @@ impl Shipper {
             within_entry: false,
             warned: HashMap::new(),
             problems: Vec::new(),
-            begun: None,
+            begun: HashMap::new(),
         }
     }
 
@@ -354,12 +355,14 @@ impl Shipper {
     /// Hands over the records of an event; `None` if all are in the sink's hands. Those before the last move no segment, so the event has
     /// arrived with the last one.
     fn records(&mut self, records: Vec<Record>, flight: &InFlight, again: Option<Again<'_>>) -> Option<Shipped> {
-        let sent = self.begun.take().filter(|(key, _)| *key == flight.key).map_or(0, |(_, sent)| sent);
+        let sent = self.begun.remove(&flight.key).unwrap_or(0);
         let last = records.len().saturating_sub(1);
         for (index, record) in records.into_iter().enumerate().skip(sent) {
             let content = if index == last { Content::Event } else { Content::Part };
             if let Some(stopped) = self.record(record, InFlight { content, ..flight.clone() }, again) {
-                self.begun = (index > 0).then_some((flight.key, index));
+                if index > 0 && matches!(stopped, Shipped::Blocked { .. }) {
+                    self.begun.insert(flight.key, index);
+                }
                 return Some(stopped);
             }
         }
@@ -468,7 +471,11 @@ impl Shipper {
     fn report(&mut self, report: DeliveryReport, arrivals: &mut Arrivals) {
         let Some(flight) = self.in_flight.remove(&report.ticket) else { return };
         match report.result {
-            Ok(()) if flight.content != Content::Event => self.window.acknowledge(report.ticket),
+            Ok(()) if flight.content == Content::Account => self.window.acknowledge(report.ticket),
+            Ok(()) if flight.content == Content::Part => {
+                self.window.acknowledge(report.ticket);
+                self.metrics.event_bytes(&flight.keyspace, &flight.table, flight.bytes);
+            }
             // It stands in the ledger, and will never be taken: nothing waits for it.
             Err(DeliveryFailure::Refused(reason)) if flight.content == Content::Account => {
                 tracing::error!(reason, "the account of a segment is refused (topics.audit)");
@@ -500,7 +507,7 @@ impl Shipper {
     pub fn rewind(&mut self) -> Result<(), SinkError> {
         self.in_flight.clear();
         self.within_entry = false;
-        self.begun = None;
+        self.begun.clear();
         self.window.reset();
         self.sink.reset()
     }

@@ -26,7 +26,7 @@ pub const TABLES_MAX: usize = 500;
 pub const OPERATIONS: [&str; 4] = ["i", "u", "d", "r"];
 /// The rules of `ringtail_filtered_total{rule}`: a table without `cdc = true`, a system table or view, `tables.include` and
 /// `tables.exclude`, a row without content, no outbox table under `events.envelope: outbox`, a row of an outbox table updated or deleted.
-pub const FILTER_RULES: [&str; 7] = ["cdc", "system", "tables", "empty", "not_outbox", "outbox_update", "outbox_delete"];
+pub const FILTER_RULES: [&str; 8] = ["cdc", "system", "tables", "empty", "not_outbox", "outbox_update", "outbox_delete", "strict"];
 /// The classes of `ringtail_parked{class}`.
 pub const PARKED_CLASSES: [&str; 2] = ["waiting", "refused"];
 /// The kinds of `ringtail_damaged_bytes_total{kind}`: how much of a file the damage takes.
@@ -138,6 +138,11 @@ impl Metrics {
             counter.inc();
         }
         counters.bytes.inc_by(bytes);
+    }
+
+    /// Counts the bytes of a record that another one of the same event follows.
+    pub fn event_bytes(&self, keyspace: &str, table: &str, bytes: u64) {
+        self.table(keyspace, table).bytes.inc_by(bytes);
     }
 
     /// Counts changes that a rule left out; see [`FILTER_RULES`].

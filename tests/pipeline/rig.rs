@@ -6,6 +6,7 @@ use crate::support::node::{Content, Node, Step};
 use ringtail::cdc_raw::{Finished, Folders};
 use ringtail::checkpoint::{CheckpointStore, Ledger, MemoryStore, SegmentKey, SegmentRecord};
 use ringtail::config::{Breaker, Full, Release, Spool, SubjectName, TableFilter, TablePattern};
+use ringtail::envelope::{Envelope, EnvelopeSettings};
 use ringtail::history::History;
 use ringtail::pipeline::{Clock, Exchange, Fatal, META_HISTORY, Parts, Pipeline, Settings, Shipper, Tables};
 use ringtail::progress::{Limits, Ticket, Window};
@@ -54,6 +55,8 @@ pub struct Setup {
     pub accounts: bool,
     /// `cdc_block_writes: false`, where that is known.
     pub node_removes: Option<bool>,
+    /// `events.tombstones`.
+    pub tombstones: bool,
     /// `events.serializer: avro`: the address of the registry, and the names of subjects.
     pub registry: Option<(String, SubjectName)>,
 }
@@ -76,6 +79,7 @@ impl Default for Setup {
             spool: Spool { limit: 1 << 40, full: Full::Hold, release: Release::Early, min_free: 0 },
             accounts: false,
             node_removes: None,
+            tombstones: false,
             registry: None,
         }
     }
@@ -219,7 +223,10 @@ impl Rig {
         let audit = self.setup.accounts.then_some("shop.audit");
         let envelope = match &self.setup.registry {
             Some((url, subjects)) => expected::avro(url, *subjects),
-            None => expected::envelope_with(self.setup.log.then_some("shop.schema"), audit),
+            None => {
+                let settings = expected::settings(self.setup.log.then_some("shop.schema"), audit);
+                Envelope::new(EnvelopeSettings { tombstones: self.setup.tombstones, ..settings })
+            }
         };
         let shipper = Shipper::new(Box::new(self.sink.clone()), window, envelope, every, self.metrics.clone());
         self.pipeline.as_mut().expect("a loop").begin(shipper).expect("a ledger that can be saved");
@@ -314,6 +321,13 @@ impl Rig {
     /// The latest errors.
     pub fn errors(&self) -> Vec<String> {
         self.status.snapshot().errors.into_iter().map(|note| note.message).collect()
+    }
+
+    /// The sum of all series of a metric in `/metrics`.
+    pub fn metric_sum(&self, name: &str) -> u64 {
+        let text = self.metrics.scrape(&self.status.snapshot()).expect("text");
+        let series = text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+        series.map(|line| line.rsplit(' ').next().expect("a value").parse::<u64>().expect("a number")).sum()
     }
 
     /// The value of a series in `/metrics`.

@@ -22,23 +22,23 @@ pub const NODE: &str = "n1";
 
 /// The envelope that the agent under test is configured with.
 pub fn envelope() -> Envelope {
-    envelope_with(None, None)
+    Envelope::new(settings(None, None))
 }
 
-/// The same, with topics for changes of the schema and for accounts of segments.
-pub fn envelope_with(schema_topic: Option<&str>, audit_topic: Option<&str>) -> Envelope {
-    Envelope::new(EnvelopeSettings {
+/// Its settings, with topics for changes of the schema and for accounts of segments.
+pub fn settings(schema_topic: Option<&str>, audit_topic: Option<&str>) -> EnvelopeSettings {
+    EnvelopeSettings {
         node: NODE.into(),
         prefix: PREFIX.to_owned(),
         schema_topic: schema_topic.map(Into::into),
         audit_topic: audit_topic.map(Into::into),
         ..EnvelopeSettings::default()
-    })
+    }
 }
 
 /// Rows as plain columns in Avro, with schemas in this registry.
 pub fn avro(url: &str, subjects: SubjectName) -> Envelope {
-    let settings = EnvelopeSettings { node: NODE.into(), prefix: PREFIX.to_owned(), form: Form::Flat, ..EnvelopeSettings::default() };
+    let settings = EnvelopeSettings { form: Form::Flat, ..settings(None, None) };
     let (soon_min, soon_max, later) = (Duration::from_millis(20), Duration::from_millis(80), Duration::from_millis(150));
     let client = Client::new(&registry::settings(&[url])).expect("no file is needed");
     let ids = Ids::start(client, true, Patience { soon_min, soon_max, later }).expect("a thread");
