@@ -46,6 +46,7 @@ mod lag;
 mod let_go;
 mod look;
 pub mod park;
+mod parts;
 mod rates;
 mod read;
 mod reconcile;
@@ -60,15 +61,14 @@ mod tail;
 pub use clock::Clock;
 pub use error::Fatal;
 pub use let_go::{discard, open_parked};
+pub use parts::{Parts, Settings};
 pub use replay::{Replayed, replay};
 pub use ship::Shipper;
 pub use tables::{Exchange, Tables};
 
-use crate::cdc_raw::{Finished, Folders, Inventory, Watch};
+use crate::cdc_raw::{Finished, Inventory, Watch};
 use crate::checkpoint::{Ledger, LedgerError, SegmentKey, SegmentState, StoreError, UnixMillis, room};
-use crate::config;
 use crate::history::History;
-use crate::keystore::Keystore;
 use crate::mutant::{Mutant, mutant};
 use crate::position::SegmentId;
 use crate::progress::DeliveredTo;
@@ -98,53 +98,6 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 const SETTLE_MARGIN: Duration = Duration::from_secs(5);
 /// How long a stop waits for what is in flight.
 const STOP_WAIT: Duration = Duration::from_secs(4);
-
-/// What of the configuration the loop goes by.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Whether growing segments are read up to `_cdc.idx` only (`source.read: synced`).
-    pub synced: bool,
-    /// Shortest wait between two looks at a growing segment.
-    pub poll_min: Duration,
-    /// Longest wait, when nothing happens.
-    pub poll_max: Duration,
-    /// How often the folder is listed whatever the watcher said.
-    pub rescan: Duration,
-    /// When reading pauses because the sink takes nothing.
-    pub breaker: config::Breaker,
-    /// Whether nothing behind damaged bytes is read (`source.on_damage: halt`).
-    pub halt_on_damage: bool,
-    /// How much may be held only by our links, and when names in `cdc_raw` go.
-    pub spool: config::Spool,
-    /// Whether the account of each ended segment is sent (`topics.audit`).
-    pub accounts: bool,
-    /// Whether the node removes the oldest segments when CDC has no space left (`cdc_block_writes: false`), where that is known.
-    pub node_removes: Option<bool>,
-    /// How long a batch takes events, where the sink has batches (`sink.commit_interval`).
-    pub commit_interval: Duration,
-}
-
-/// What the loop works with.
-pub struct Parts {
-    /// The ledger.
-    pub ledger: Ledger,
-    /// Where segments come from and go.
-    pub folders: Folders,
-    /// The folder of parked entries, and its limit in bytes.
-    pub parked: (PathBuf, u64),
-    /// Where commands leave what they ask for.
-    pub requests: Option<PathBuf>,
-    /// Schemas.
-    pub tables: Tables,
-    /// Where the keys of encrypted segments are.
-    pub keystore: Option<Keystore>,
-    /// For the endpoints.
-    pub metrics: Arc<Metrics>,
-    /// For the endpoints.
-    pub status: SharedStatus,
-    /// The machine's, but in tests.
-    pub clock: Clock,
-}
 
 /// The agent's loop.
 pub struct Pipeline {
