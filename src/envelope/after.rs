@@ -113,7 +113,7 @@ struct WrittenColumns<'a>(Vec<(&'a str, Option<&'a ColumnData<'a>>)>);
 
 impl<'a> WrittenColumns<'a> {
     fn of(row: &'a Row<'a>) -> Self {
-        let mut columns: Vec<_> = row.columns.iter().map(|data| (name(data), Some(data))).collect();
+        let mut columns: Vec<_> = row.columns.iter().map(|data| (data.name(), Some(data))).collect();
         columns.sort_by_key(|(name, _)| *name);
         WrittenColumns(columns)
     }
@@ -138,13 +138,6 @@ impl<'a> WrittenColumns<'a> {
     fn take(&mut self, name: &str) -> Option<&'a ColumnData<'a>> {
         let index = self.0.binary_search_by_key(&name, |(name, _)| name).ok()?;
         self.0.get_mut(index)?.1.take()
-    }
-}
-
-fn name<'a>(data: &'a ColumnData<'_>) -> &'a str {
-    match data {
-        ColumnData::Simple(cell) => &cell.column.column.name,
-        ColumnData::Complex(complex) => &complex.column.column.name,
     }
 }
 

@@ -52,21 +52,8 @@ impl Flat {
         decoded.map_or(Value::Null, |value| self.conversion.value(cql_type, &value))
     }
 
-    fn keys(&self, event: &ChangeEvent<'_>, missing: &Value) -> Vec<Value> {
-        let (key, table) = (PrimaryKey::of(event), event.update.table);
-        let partition = table.partition_key.iter().enumerate().map(|(index, column)| {
-            let bytes = key.partition().and_then(|values| values.get(index).copied());
-            self.decoded(&column.cql_type, bytes)
-        });
-        let clustering = table.clustering.iter().enumerate().map(|(index, column)| match key.clustering() {
-            Some(values) => self.decoded(&column.cql_type, values.get(index).copied().flatten()),
-            None => missing.clone(),
-        });
-        partition.chain(clustering).collect()
-    }
-
     fn column(&self, column: &ColumnMetadata, row: Option<&Row<'_>>) -> Value {
-        match row.and_then(|row| row.columns.iter().find(|data| is_of(data, column))) {
+        match row.and_then(|row| row.columns.iter().find(|data| data.name() == column.name)) {
             None => Value::Absent,
             Some(ColumnData::Simple(cell)) => self.decoded(&column.cql_type, cell.value),
             Some(ColumnData::Complex(data)) => self.complex(&column.cql_type, data),
@@ -103,7 +90,7 @@ impl Flat {
 
 impl Shape for Flat {
     fn key_schema(&self, table: &TableMetadata) -> Schema {
-        self.named(table, "Key", table.partition_key.iter().chain(&table.clustering).map(|column| self.field(column)).collect())
+        self.named(table, "Key", PrimaryKey::fields(table, &self.conversion))
     }
 
     fn value_schema(&self, table: &TableMetadata) -> Schema {
@@ -111,7 +98,7 @@ impl Shape for Flat {
     }
 
     fn key(&self, event: &ChangeEvent<'_>) -> Value {
-        Value::Struct(self.keys(event, &Value::Null))
+        Value::Struct(PrimaryKey::of(event).connect(&self.conversion, &Value::Null))
     }
 
     fn value(&self, event: &ChangeEvent<'_>, _moment: &Moment<'_>) -> Value {
@@ -121,7 +108,7 @@ impl Shape for Flat {
             Change::Static(row) => (None, Some(row)),
             Change::PartitionDelete(_) | Change::RangeDelete(_) | Change::RowDelete(..) => (None, None),
         };
-        let mut values = self.keys(event, &Value::Absent);
+        let mut values = PrimaryKey::of(event).connect(&self.conversion, &Value::Absent);
         values.extend(table.regulars.iter().map(|column| self.column(column, regulars)));
         values.extend(table.statics.iter().map(|column| self.column(column, statics)));
         Value::Struct(values)
@@ -140,7 +127,7 @@ impl Shape for Flat {
                 if row.columns.iter().any(is_partial) {
                     headers.push(("ringtail.partial", names(row, is_partial)));
                 }
-                raw.extend(row.columns.iter().filter(|data| is_undecodable(data)).map(name));
+                raw.extend(row.columns.iter().filter(|data| is_undecodable(data)).map(ColumnData::name));
             }
             Change::RangeDelete(range) => {
                 let mut bounds = String::new();
@@ -153,17 +140,6 @@ impl Shape for Flat {
             headers.push(("ringtail.raw", array(raw.into_iter())));
         }
         headers
-    }
-}
-
-fn is_of(data: &ColumnData<'_>, column: &ColumnMetadata) -> bool {
-    name(data) == column.name
-}
-
-fn name<'a>(data: &'a ColumnData<'_>) -> &'a str {
-    match data {
-        ColumnData::Simple(cell) => &cell.column.column.name,
-        ColumnData::Complex(data) => &data.column.column.name,
     }
 }
 
@@ -210,7 +186,7 @@ fn map_key(key: &CqlType, value: Value) -> Value {
 }
 
 fn names(row: &Row<'_>, which: impl Fn(&ColumnData<'_>) -> bool) -> String {
-    array(row.columns.iter().filter(|data| which(data)).map(name))
+    array(row.columns.iter().filter(|data| which(data)).map(ColumnData::name))
 }
 
 /// Names as a JSON array.

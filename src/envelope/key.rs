@@ -2,10 +2,11 @@
 
 use super::json;
 use super::value::Value;
+use crate::connect::{self, Conversion, Field};
 use crate::cql::CqlType;
 use crate::event::{Change, ChangeEvent};
 use crate::mutation::split_partition_key;
-use crate::schema::TableMetadata;
+use crate::schema::{ColumnMetadata, TableMetadata};
 
 /// The primary key of an event, split into columns.
 pub(super) struct PrimaryKey<'a> {
@@ -34,6 +35,29 @@ impl<'a> PrimaryKey<'a> {
     /// The values of the clustering columns, if the event is about one row.
     pub(super) fn clustering(&self) -> Option<&'a [Option<&'a [u8]>]> {
         self.clustering
+    }
+
+    /// Key columns in Connect's model, partition key first: null what is not there or cannot be decoded, `missing` the clustering columns of an
+    /// event that is not about one row.
+    pub(super) fn connect(&self, conversion: &Conversion, missing: &connect::Value) -> Vec<connect::Value> {
+        let shown = |column: &ColumnMetadata, bytes: Option<&[u8]>| {
+            bytes.map_or(connect::Value::Null, |bytes| Value::new(&column.cql_type, bytes).connect(conversion))
+        };
+        let partition = self.table.partition_key.iter().enumerate();
+        let partition =
+            partition.map(|(index, column)| shown(column, self.partition.as_ref().and_then(|values| values.get(index).copied())));
+        let clustering = self.table.clustering.iter().enumerate();
+        let clustering = clustering.map(|(index, column)| match self.clustering {
+            Some(values) => shown(column, values.get(index).copied().flatten()),
+            None => missing.clone(),
+        });
+        partition.chain(clustering).collect()
+    }
+
+    /// The fields of [`PrimaryKey::connect`].
+    pub(super) fn fields(table: &TableMetadata, conversion: &Conversion) -> Vec<Field> {
+        let columns = table.partition_key.iter().chain(&table.clustering);
+        columns.map(|column| Field::new(column.name.as_str(), conversion.schema(&column.cql_type))).collect()
     }
 
     /// Writes the record's key: `{"p":7,"c":1}`; null what is not there or cannot be decoded.

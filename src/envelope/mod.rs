@@ -27,6 +27,7 @@ mod schema_change;
 mod serializer;
 mod shape;
 mod source;
+mod source_struct;
 mod strict;
 mod template;
 #[cfg(test)]

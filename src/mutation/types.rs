@@ -202,6 +202,16 @@ impl HeaderColumn<'_> {
     }
 }
 
+impl ColumnData<'_> {
+    /// The name of the column.
+    pub fn name(&self) -> &str {
+        match self {
+            ColumnData::Simple(cell) => &cell.column.column.name,
+            ColumnData::Complex(complex) => &complex.column.column.name,
+        }
+    }
+}
+
 impl ComplexColumnData<'_> {
     /// Whether the deletion was dropped with its column: Cassandra's own reader leaves such deletions out.
     pub fn is_deletion_dropped(&self) -> bool {

@@ -36,6 +36,7 @@ pub use pattern::{TablePattern, glob_covers};
 pub use resolve::{DefinitionError, DefinitionProblem, Resolved, TableWithoutId};
 pub use rows::{ColumnRow, DroppedColumnRow, KeyspaceRow, SchemaRows, TableRow, TypeRow, ViewRow};
 pub use table::{ColumnKind, ColumnMetadata, DroppedColumn, TableId, TableKind, TableMetadata};
+pub use to_cql::quoted_name;
 pub use version::SchemaVersion;
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl SchemaRows {
         options.add(&format!("cdc = {}", table.cdc == Some(true)));
         options.end(out);
         for row in &gone {
-            let column = quoted(&row.column_name);
+            let column = quoted_name(&row.column_name);
             writeln!(out, "\nALTER TABLE {name} DROP {column} USING TIMESTAMP {};", row.dropped_time.saturating_mul(1000)).ok();
             if let Some(again) = columns.others.iter().find(|other| other.column_name == row.column_name) {
                 writeln!(out, "ALTER TABLE {name} ADD {column} {}{};", again.type_name, suffix(&again.kind, is_compact)).ok();
@@ -96,7 +96,7 @@ impl SchemaRows {
     fn write_view(&self, out: &mut String, view: &ViewRow) {
         let columns = self.columns(&view.keyspace_name, &view.view_name);
         let all = columns.partition_key.iter().chain(&columns.clustering).chain(&columns.others);
-        let names: Vec<String> = all.map(|row| quoted(&row.column_name)).collect();
+        let names: Vec<String> = all.map(|row| quoted_name(&row.column_name)).collect();
         let selected = if view.include_all_columns == Some(true) { "*".to_owned() } else { names.join(", ") };
         let name = qualified(&view.keyspace_name, &view.view_name);
         let base = qualified(&view.keyspace_name, view.base_table_name.as_deref().unwrap_or_default());
@@ -142,21 +142,21 @@ impl Columns<'_> {
         writeln!(out, "CREATE TABLE {name} (").ok();
         let key = self.partition_key.iter().chain(&self.clustering);
         for row in key {
-            writeln!(out, "    {} {},", quoted(&row.column_name), row.type_name).ok();
+            writeln!(out, "    {} {},", quoted_name(&row.column_name), row.type_name).ok();
         }
         for row in self.others.iter().filter(|row| !gone.iter().any(|gone| gone.column_name == row.column_name)) {
-            writeln!(out, "    {} {}{},", quoted(&row.column_name), row.type_name, suffix(&row.kind, is_compact)).ok();
+            writeln!(out, "    {} {}{},", quoted_name(&row.column_name), row.type_name, suffix(&row.kind, is_compact)).ok();
         }
         for row in gone {
             let kind = row.kind.as_deref().unwrap_or("regular");
-            writeln!(out, "    {} {}{},", quoted(&row.column_name), row.type_name, suffix(kind, is_compact)).ok();
+            writeln!(out, "    {} {}{},", quoted_name(&row.column_name), row.type_name, suffix(kind, is_compact)).ok();
         }
         writeln!(out, "    {}\n)", self.primary_key()).ok();
         out.truncate(out.len().saturating_sub(1));
     }
 
     fn primary_key(&self) -> String {
-        let names = |rows: &[&ColumnRow]| rows.iter().map(|row| quoted(&row.column_name)).collect::<Vec<_>>();
+        let names = |rows: &[&ColumnRow]| rows.iter().map(|row| quoted_name(&row.column_name)).collect::<Vec<_>>();
         let partition_key = match names(&self.partition_key) {
             one if one.len() == 1 => one.concat(),
             several => format!("({})", several.join(", ")),
@@ -182,7 +182,7 @@ impl Options {
 
     fn add_order(&mut self, clustering: &[&ColumnRow]) {
         if !clustering.is_empty() {
-            let order = |row: &&ColumnRow| format!("{} {}", quoted(&row.column_name), row.clustering_order.to_uppercase());
+            let order = |row: &&ColumnRow| format!("{} {}", quoted_name(&row.column_name), row.clustering_order.to_uppercase());
             let order: Vec<String> = clustering.iter().map(order).collect();
             self.add(&format!("CLUSTERING ORDER BY ({})", order.join(", ")));
         }
@@ -201,7 +201,7 @@ fn write_keyspace(out: &mut String, row: &KeyspaceRow) {
     writeln!(
         out,
         "CREATE KEYSPACE {} WITH replication = {{{}}} AND durable_writes = {durable};\n",
-        quoted(&row.keyspace_name),
+        quoted_name(&row.keyspace_name),
         replication.join(", ")
     )
     .ok();
@@ -209,7 +209,7 @@ fn write_keyspace(out: &mut String, row: &KeyspaceRow) {
 
 fn write_type(out: &mut String, row: &TypeRow) {
     let fields: Vec<String> =
-        row.field_names.iter().zip(&row.field_types).map(|(name, type_name)| format!("    {} {type_name}", quoted(name))).collect();
+        row.field_names.iter().zip(&row.field_types).map(|(name, type_name)| format!("    {} {type_name}", quoted_name(name))).collect();
     writeln!(out, "CREATE TYPE {} (\n{}\n);\n", qualified(&row.keyspace_name, &row.type_name), fields.join(",\n")).ok();
 }
 
@@ -218,7 +218,7 @@ fn in_order(mut left: Vec<&TypeRow>) -> Vec<&TypeRow> {
     left.sort_by_key(|row| &row.type_name);
     let mut ordered = Vec::new();
     while !left.is_empty() {
-        let names: Vec<String> = left.iter().map(|row| quoted(&row.type_name)).collect();
+        let names: Vec<String> = left.iter().map(|row| quoted_name(&row.type_name)).collect();
         let waits = |row: &TypeRow| row.field_types.iter().any(|of| names.iter().any(|name| mentions(of, name)));
         let (later, now): (Vec<&TypeRow>, Vec<&TypeRow>) = left.into_iter().partition(|row| waits(row));
         if now.is_empty() {
@@ -237,11 +237,11 @@ fn mentions(type_name: &str, name: &str) -> bool {
 }
 
 fn qualified(keyspace: &str, name: &str) -> String {
-    format!("{}.{}", quoted(keyspace), quoted(name))
+    format!("{}.{}", quoted_name(keyspace), quoted_name(name))
 }
 
-/// A name as CQL takes it.
-fn quoted(name: &str) -> String {
+/// A name as CQL takes it, in quotes if it needs them (`ColumnIdentifier.maybeQuote`).
+pub fn quoted_name(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         && !RESERVED.contains(&format!(" {name} "));

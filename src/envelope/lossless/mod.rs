@@ -11,17 +11,15 @@ mod cell;
 mod complex;
 mod range;
 mod ringtail;
-mod source;
 
 use super::EnvelopeSettings;
 use super::key::PrimaryKey;
 use super::shape::{Moment, Shape};
-use super::value::Value;
+use super::source_struct::{self, SourceStruct};
 use crate::connect::{self, Conversion, Field, Kind, Schema};
 use crate::event::{Change, ChangeEvent};
 use crate::mutation::{ColumnData, Row, WriteTimestamp};
 use crate::schema::{ColumnMetadata, TableMetadata};
-use source::Source;
 
 pub(super) const RANGE_START: &str = "_range_start";
 pub(super) const RANGE_END: &str = "_range_end";
@@ -31,7 +29,7 @@ pub(super) const RANGE_END: &str = "_range_end";
 pub(super) struct Lossless {
     prefix: String,
     conversion: Conversion,
-    source: Source,
+    source: SourceStruct,
 }
 
 /// What an event says of the columns of one kind.
@@ -44,7 +42,7 @@ enum Columns<'a> {
 
 impl Lossless {
     pub fn new(settings: &EnvelopeSettings) -> Lossless {
-        Lossless { prefix: settings.prefix.clone(), conversion: settings.conversion, source: Source::new(settings) }
+        Lossless { prefix: settings.prefix.clone(), conversion: settings.conversion, source: SourceStruct::new(settings) }
     }
 
     /// The name of a part of a table's records.
@@ -126,7 +124,7 @@ impl Lossless {
             Columns::Untouched => connect::Value::Null,
             Columns::Deleted(at) if column.cql_type.is_multi_cell() => cell::deleted(at, 2),
             Columns::Deleted(at) => cell::deleted(at, cell::times().len() + cell::marks(&column.cql_type).len()),
-            Columns::Written(row) => match row.columns.iter().find(|data| name(data) == column.name && fits(column, data)) {
+            Columns::Written(row) => match row.columns.iter().find(|data| data.name() == column.name && fits(column, data)) {
                 Some(ColumnData::Simple(cell)) => cell::simple(&self.conversion, cell),
                 Some(ColumnData::Complex(data)) => complex::complex(&self.conversion, &column.cql_type, data),
                 None => connect::Value::Null,
@@ -137,16 +135,14 @@ impl Lossless {
 
 impl Shape for Lossless {
     fn key_schema(&self, table: &TableMetadata) -> Schema {
-        let columns = table.partition_key.iter().chain(&table.clustering);
-        let fields = columns.map(|column| Field::new(column.name.as_str(), self.conversion.schema(&column.cql_type)));
-        Schema::of_struct(self.name(table, "Key"), fields.collect())
+        Schema::of_struct(self.name(table, "Key"), PrimaryKey::fields(table, &self.conversion))
     }
 
     fn value_schema(&self, table: &TableMetadata) -> Schema {
         let fields = vec![
             Field::new("ts_ms", Schema::new(Kind::Int64)),
             Field::new("op", Schema::new(Kind::String)),
-            Field::new("source", source::schema()),
+            Field::new("source", source_struct::schema("ringtail.Source", Kind::Int64)),
             Field::new("after", self.after_schema(table)),
             Field::new("ringtail", ringtail::schema(&self.conversion, table, &|part| self.name(table, part))),
         ];
@@ -154,16 +150,7 @@ impl Shape for Lossless {
     }
 
     fn key(&self, event: &ChangeEvent<'_>) -> connect::Value {
-        let (key, table) = (PrimaryKey::of(event), event.update.table);
-        let plain = |column: &ColumnMetadata, bytes: Option<&[u8]>| {
-            bytes.map_or(connect::Value::Null, |bytes| Value::new(&column.cql_type, bytes).connect(&self.conversion))
-        };
-        let partition = table.partition_key.iter().enumerate();
-        let partition = partition.map(|(index, column)| plain(column, key.partition().and_then(|values| values.get(index).copied())));
-        let clustering = table.clustering.iter().enumerate();
-        let clustering =
-            clustering.map(|(index, column)| plain(column, key.clustering().and_then(|values| values.get(index).copied().flatten())));
-        connect::Value::Struct(partition.chain(clustering).collect())
+        connect::Value::Struct(PrimaryKey::of(event).connect(&self.conversion, &connect::Value::Null))
     }
 
     fn value(&self, event: &ChangeEvent<'_>, moment: &Moment<'_>) -> connect::Value {
@@ -174,14 +161,6 @@ impl Shape for Lossless {
             self.after(event),
             ringtail::value(&self.conversion, event, moment.id),
         ])
-    }
-}
-
-/// The name of a written column.
-fn name<'a>(data: &'a ColumnData<'_>) -> &'a str {
-    match data {
-        ColumnData::Simple(cell) => &cell.column.column.name,
-        ColumnData::Complex(complex) => &complex.column.column.name,
     }
 }
 
@@ -196,5 +175,5 @@ fn fits(column: &ColumnMetadata, data: &ColumnData<'_>) -> bool {
 
 /// Whether the table has a place for what was written.
 pub(super) fn has_place(table: &TableMetadata, data: &ColumnData<'_>) -> bool {
-    table.regulars.iter().chain(&table.statics).any(|column| column.name == name(data) && fits(column, data))
+    table.regulars.iter().chain(&table.statics).any(|column| column.name == data.name() && fits(column, data))
 }

@@ -1,6 +1,6 @@
 //! The member `ringtail`.
 
-use super::{cell, has_place, name, range};
+use super::{cell, has_place, range};
 use crate::connect::{self, Conversion, Field, Kind, Schema};
 use crate::cql;
 use crate::envelope::after;
@@ -96,7 +96,7 @@ fn others(table: &TableMetadata, row: &Row<'_>, is_static: bool) -> connect::Val
             let mut cell = String::new();
             after::write_column(&mut cell, data);
             let kind = if is_static { "static" } else { "regular" };
-            connect::Value::Struct(vec![connect::Value::text(name(data)), connect::Value::text(kind), connect::Value::String(cell)])
+            connect::Value::Struct(vec![connect::Value::text(data.name()), connect::Value::text(kind), connect::Value::String(cell)])
         })
         .collect();
     if others.is_empty() { connect::Value::Absent } else { connect::Value::Array(others) }

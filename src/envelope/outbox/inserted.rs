@@ -44,18 +44,11 @@ impl<'a> Inserted<'a> {
             return found(column, self.row.clustering.get(index).copied().flatten());
         }
         let Some((_, column)) = place(&self.table.regulars) else { return Found::NoColumn };
-        match self.row.columns.iter().find(|data| is_of(data, name)) {
+        match self.row.columns.iter().find(|data| data.name() == name) {
             Some(ColumnData::Simple(cell)) if !cell.is_dropped() => found(column, cell.value),
             Some(ColumnData::Complex(data)) if data.cells.iter().any(is_live) => Found::Elements(data),
             _ => Found::Unset,
         }
-    }
-}
-
-fn is_of(data: &ColumnData<'_>, name: &str) -> bool {
-    match data {
-        ColumnData::Simple(cell) => cell.column.column.name == name,
-        ColumnData::Complex(data) => data.column.column.name == name,
     }
 }
 

@@ -14,11 +14,12 @@ mod cell;
 use super::EnvelopeSettings;
 use super::key::PrimaryKey;
 use super::shape::{Moment, Shape};
+use super::source_struct::{self, SourceStruct};
 use crate::connect::{Conversion, Field, Kind, Schema, Value};
 use crate::cql::{self, CqlType};
 use crate::event::{Change, ChangeEvent};
 use crate::mutation::{ClusteringBound, ColumnData, Row, WriteTimestamp};
-use crate::schema::{ColumnMetadata, TableMetadata};
+use crate::schema::{ColumnMetadata, TableMetadata, quoted_name};
 use std::sync::Arc;
 
 const RANGE_START: &str = "_range_start";
@@ -27,10 +28,9 @@ const RANGE_END: &str = "_range_end";
 /// The form.
 #[derive(Debug)]
 pub(super) struct Strict {
-    version: String,
     prefix: String,
-    cluster: String,
     conversion: Conversion,
+    source: SourceStruct,
 }
 
 /// What an event says of the columns of one kind.
@@ -44,7 +44,7 @@ enum Columns<'a> {
 impl Strict {
     pub fn new(settings: &EnvelopeSettings) -> Strict {
         let conversion = Conversion { debezium: true, ..settings.conversion };
-        Strict { version: settings.version.clone(), prefix: settings.prefix.clone(), cluster: settings.cluster.clone(), conversion }
+        Strict { prefix: settings.prefix.clone(), conversion, source: SourceStruct::new(settings) }
     }
 
     fn name(&self, table: &TableMetadata, part: &str) -> String {
@@ -84,40 +84,18 @@ impl Strict {
         match columns {
             Columns::Untouched => Value::Null,
             Columns::Deleted(at) => cell::deleted(at),
-            Columns::Written(row) => match row.columns.iter().find(|data| name(data) == column.name) {
+            Columns::Written(row) => match row.columns.iter().find(|data| data.name() == column.name) {
                 Some(ColumnData::Simple(cell)) => cell::simple(&self.conversion, &column.cql_type, cell),
                 Some(ColumnData::Complex(data)) => cell::complex(&self.conversion, &column.cql_type, data),
                 None => Value::Null,
             },
         }
     }
-
-    fn source(&self, event: &ChangeEvent<'_>, file: &str) -> Value {
-        let (micros, table) = (event.timestamp.0, event.update.table);
-        Value::Struct(vec![
-            Value::text(self.version.as_str()),
-            Value::text("cassandra"),
-            Value::text(self.prefix.as_str()),
-            Value::Int(micros.div_euclid(1000)),
-            Value::text("false"),
-            Value::text("NULL"),
-            Value::Null,
-            Value::Int(micros),
-            Value::Int(micros.saturating_mul(1000)),
-            Value::text(self.cluster.as_str()),
-            Value::text(file),
-            Value::Int(event.at.position.0.into()),
-            Value::text(table.keyspace.as_str()),
-            Value::text(table.name.as_str()),
-        ])
-    }
 }
 
 impl Shape for Strict {
     fn key_schema(&self, table: &TableMetadata) -> Schema {
-        let columns = table.partition_key.iter().chain(&table.clustering);
-        let fields = columns.map(|column| Field::new(column.name.as_str(), self.conversion.schema(&column.cql_type)));
-        Schema::of_struct(self.name(table, "Key"), fields.collect())
+        Schema::of_struct(self.name(table, "Key"), PrimaryKey::fields(table, &self.conversion))
     }
 
     fn value_schema(&self, table: &TableMetadata) -> Schema {
@@ -127,26 +105,19 @@ impl Shape for Strict {
         let fields = vec![
             Field::new("ts_ms", Schema::new(Kind::Int64)),
             Field::new("op", Schema::new(Kind::String)),
-            Field::new("source", source_schema()),
+            Field::new("source", source_struct::schema("source", Kind::Int32)),
             Field::new("after", after),
         ];
         Schema::of_struct(self.name(table, "Envelope"), fields)
     }
 
     fn key(&self, event: &ChangeEvent<'_>) -> Value {
-        let (key, table) = (PrimaryKey::of(event), event.update.table);
-        let partition = table.partition_key.iter().enumerate().map(|(index, column)| {
-            cell::plain(&self.conversion, &column.cql_type, key.partition().and_then(|values| values.get(index).copied()))
-        });
-        let clustering = table.clustering.iter().enumerate().map(|(index, column)| {
-            cell::plain(&self.conversion, &column.cql_type, key.clustering().and_then(|values| values.get(index).copied().flatten()))
-        });
-        Value::Struct(partition.chain(clustering).collect())
+        Value::Struct(PrimaryKey::of(event).connect(&self.conversion, &Value::Null))
     }
 
     fn value(&self, event: &ChangeEvent<'_>, moment: &Moment<'_>) -> Value {
         let op = event.change.operation().letter();
-        Value::Struct(vec![Value::Int(moment.ts_ms), Value::text(op), self.source(event, moment.file), self.after(event)])
+        Value::Struct(vec![Value::Int(moment.ts_ms), Value::text(op), self.source.value(event, moment.file), self.after(event)])
     }
 
     fn leaves_out(&self, event: &ChangeEvent<'_>) -> Option<&'static str> {
@@ -160,34 +131,6 @@ impl Shape for Strict {
     }
 }
 
-fn source_schema() -> Schema {
-    let text = |name: &str| Field::new(name, Schema::new(Kind::String));
-    let long = |name: &str| Field::new(name, Schema::new(Kind::Int64).optional());
-    let snapshot = Schema::new(Kind::String)
-        .optional()
-        .named("io.debezium.data.Enum")
-        .version(1)
-        .parameter("allowed", "true,first,first_in_data_collection,last_in_data_collection,last,false,incremental")
-        .default_value(Value::text("false"));
-    let fields = vec![
-        text("version"),
-        text("connector"),
-        text("name"),
-        Field::new("ts_ms", Schema::new(Kind::Int64)),
-        Field::new("snapshot", snapshot),
-        text("db"),
-        Field::new("sequence", Schema::new(Kind::String).optional()),
-        long("ts_us"),
-        long("ts_ns"),
-        text("cluster"),
-        text("file"),
-        Field::new("pos", Schema::new(Kind::Int32)),
-        text("keyspace"),
-        text("table"),
-    ];
-    Schema::of_struct("source", fields).version(1)
-}
-
 fn bound_schema(name: &'static str) -> Schema {
     let text = |name: &str| Field::new(name, Schema::new(Kind::String));
     let value = Schema::of_struct("clustering_value", vec![text("name"), text("value"), text("type")]).version(1);
@@ -195,27 +138,55 @@ fn bound_schema(name: &'static str) -> Schema {
     Schema::of_struct(name, vec![text("method"), Field::new("values", values)]).version(1).optional()
 }
 
-/// One side of a deleted range: names as CQL quotes them, values as the marshal type prints them.
+/// One side of a deleted range: names as CQL quotes them, values as the marshal type prints them, in the order of Debezium's hash map.
 fn bound(table: &TableMetadata, bound: &ClusteringBound<'_>) -> Value {
-    let values = table.clustering.iter().zip(&bound.values).map(|(column, bytes)| {
-        let text = bytes.map_or_else(|| "null".to_owned(), |bytes| cql::get_string(&column.cql_type, bytes).unwrap_or_default());
-        let class = cql::marshal_class(&column.cql_type, column.reversed);
-        Value::Struct(vec![Value::String(quoted(&column.name)), Value::String(text), Value::String(class)])
-    });
-    Value::Struct(vec![Value::text(bound.kind.name()), Value::Array(values.collect())])
+    let mut values: Vec<(String, Value)> = table
+        .clustering
+        .iter()
+        .zip(&bound.values)
+        .map(|(column, bytes)| {
+            let text = bytes.map_or_else(|| "null".to_owned(), |bytes| cql::get_string(&column.cql_type, bytes).unwrap_or_default());
+            let (name, class) = (quoted_name(&column.name), cql::marshal_class(&column.cql_type, column.reversed));
+            (name.clone(), Value::Struct(vec![Value::String(name), Value::String(text), Value::String(class)]))
+        })
+        .collect();
+    let buckets = buckets_for(values.len());
+    values.sort_by_key(|(name, _)| bucket(name, buckets));
+    let values = values.into_iter().map(|(_, value)| value).collect();
+    Value::Struct(vec![Value::text(bound.kind.name()), Value::Array(values)])
 }
 
-/// A name as CQL writes it (`ColumnIdentifier.toCQLString`).
-fn quoted(name: &str) -> String {
-    let is_plain = name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if is_plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+/// How many buckets a `java.util.HashMap` has that so many entries were put into: 16, and twice as many whenever three quarters are exceeded.
+fn buckets_for(entries: usize) -> u32 {
+    let mut buckets: u32 = 16;
+    while entries > buckets as usize * 3 / 4 {
+        buckets *= 2;
+    }
+    buckets
 }
 
-/// The name of a written column.
-fn name<'a>(data: &'a ColumnData<'_>) -> &'a str {
-    match data {
-        ColumnData::Simple(cell) => &cell.column.column.name,
-        ColumnData::Complex(complex) => &complex.column.column.name,
+/// Where a `java.util.HashMap` keeps a text: `String.hashCode`, its upper half mixed into the lower.
+fn bucket(text: &str, buckets: u32) -> u32 {
+    let hash = text.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
+    (hash ^ (hash >> 16)) & (buckets - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_lie_where_javas_hash_map_has_them() {
+        // In Java: "a".hashCode() is 97, "Aa" and "BB" are both 2112.
+        assert_eq!((bucket("a", 16), bucket("Aa", 16), bucket("BB", 16)), (1, 0, 0));
+        let order = |names: [&'static str; 2]| {
+            let mut names = names;
+            names.sort_by_key(|name| bucket(name, 16));
+            names
+        };
+        assert_eq!(order(["day", "hour"]), ["hour", "day"]);
+        assert_eq!(order(["ts", "id"]), ["id", "ts"]);
+        assert_eq!(order(["b", "a"]), ["a", "b"]);
+        assert_eq!([buckets_for(12), buckets_for(13), buckets_for(25)], [16, 32, 64]);
     }
 }
