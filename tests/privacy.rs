@@ -289,7 +289,10 @@ fn no_value_of_a_column_with_a_rule_leaves_by_any_door() {
     for (name, schema, segments, tables) in runs {
         // The elements of a hashed list have their times, which the node makes.
         let is_time = |value: &str| uuid::Uuid::parse_str(value).is_ok_and(|id| id.get_version_num() == 1);
-        let values: BTreeSet<String> = values.iter().filter(|value| !name.starts_with("hashed") || !is_time(value)).cloned().collect();
+        // Rows were recorded with the least and the greatest write time there is, and events say when they were written.
+        let is_extreme = |value: &str| value.parse::<i128>().is_ok_and(|number| [-(1 << 63), (1 << 63) - 1, 1 << 63].contains(&number));
+        let may_stand = |value: &String| is_extreme(value) || name.starts_with("hashed") && is_time(value);
+        let values: BTreeSet<String> = values.iter().filter(|value| !may_stand(value)).cloned().collect();
         assert!(values.len() > 1000, "{name}: only {} values", values.len());
 
         let said = run(name, &schema, &segments, &values, &tables);
